@@ -1,0 +1,26 @@
+package dev.sluice.config;
+
+import java.util.Map;
+
+/**
+ * Where one of the two databases is.
+ *
+ * @param role {@code source} or {@code target}; the configuration key this came from, and the word used in messages
+ * @param sslMode pgjdbc's {@code sslmode}
+ * @param properties further pgjdbc connection properties
+ */
+public record DatabaseConfig(
+        String role,
+        String host,
+        int port,
+        String database,
+        String user,
+        Secret password,
+        String sslMode,
+        Map<String, String> properties) {
+
+    /** {@code host:port/database}, for messages. */
+    public String address() {
+        return host + ":" + port + "/" + database;
+    }
+}

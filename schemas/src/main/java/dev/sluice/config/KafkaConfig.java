@@ -1,0 +1,20 @@
+package dev.sluice.config;
+
+import java.time.Duration;
+import java.util.Map;
+
+/**
+ * @param partitions of each change topic made by Sluice; order does not depend on it
+ * @param replicationFactor of topics made by Sluice; -1 leaves it to the broker
+ * @param retention of change topics made by Sluice
+ * @param maxRecordBytes largest record; also {@code max.message.bytes} of topics made by Sluice
+ * @param properties further client properties, for every client
+ */
+public record KafkaConfig(
+        String bootstrapServers,
+        String topicPrefix,
+        int partitions,
+        int replicationFactor,
+        Duration retention,
+        int maxRecordBytes,
+        Map<String, String> properties) {}
