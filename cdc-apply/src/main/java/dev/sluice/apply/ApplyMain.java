@@ -1,6 +1,7 @@
 package dev.sluice.apply;
 
 import dev.sluice.config.PipelineConfig;
+import dev.sluice.process.LaneThreads;
 import dev.sluice.process.StopSignal;
 import dev.sluice.schemas.Stop;
 
@@ -8,8 +9,13 @@ import dev.sluice.schemas.Stop;
 public final class ApplyMain {
     private ApplyMain() {}
 
-    /** Runs every lane until {@code stop} is requested and everything in hand is drained. */
+    /**
+     * Runs every lane until {@code stop} is requested and everything in hand is drained.
+     *
+     * @throws dev.sluice.schemas.Failure.Fatal if a person is needed
+     */
     public static Stop run(PipelineConfig config, StopSignal stop, ApplyStats stats) {
-        throw new UnsupportedOperationException();
+        LaneThreads.run(config, "apply", stop, lane -> new ApplyLane(config, lane, stop, stats).run());
+        return Stop.CLEAN;
     }
 }

@@ -14,7 +14,7 @@ import java.util.Optional;
  * @param replicaIdentity {@code pg_class.relreplident}: d default, n nothing, f full, i index
  * @param identityIndex columns of the index that is the replica identity; empty unless {@code replicaIdentity} is i
  * @param uniqueIndexes column lists of all valid unique indexes over plain columns without a predicate, the primary
- *     key's included
+ *     key's included; those of deferrable constraints are left out, {@code ON CONFLICT} refuses them
  * @param partition true if the table is itself a partition of another
  */
 public record TableShape(

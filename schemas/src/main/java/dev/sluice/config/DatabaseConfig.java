@@ -23,4 +23,11 @@ public record DatabaseConfig(
     public String address() {
         return host + ":" + port + "/" + database;
     }
+
+    /** Of the properties the names only: {@code sslpassword} may be among them. */
+    @Override
+    public String toString() {
+        return "DatabaseConfig[%s %s, user %s, sslmode %s, properties %s]"
+                .formatted(role, address(), user, sslMode, properties.keySet());
+    }
 }

@@ -17,4 +17,19 @@ public record KafkaConfig(
         int replicationFactor,
         Duration retention,
         int maxRecordBytes,
-        Map<String, String> properties) {}
+        Map<String, String> properties) {
+
+    /** Of the properties the names only: a JAAS line among them holds a password. */
+    @Override
+    public String toString() {
+        return "KafkaConfig[%s, topics %s.*, partitions %d, replication %d, retention %s, records up to %d bytes, properties %s]"
+                .formatted(
+                        bootstrapServers,
+                        topicPrefix,
+                        partitions,
+                        replicationFactor,
+                        retention,
+                        maxRecordBytes,
+                        properties.keySet());
+    }
+}

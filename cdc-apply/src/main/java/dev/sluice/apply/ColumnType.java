@@ -1,0 +1,69 @@
+package dev.sluice.apply;
+
+import dev.sluice.schemas.TableId;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.Map;
+
+/**
+ * How the values of a column travel in a set statement: as one array parameter, and from it as the column's type.
+ *
+ * <p>A type with an array type of its own is sent as that array. Arrays, which {@code unnest} would flatten, and the
+ * few types without one or with another delimiter are sent as text and cast element by element. Names come from
+ * {@code pg_type}, so no type modifier cuts a value short on the way; the column's own applies at the end.
+ *
+ * @param name the type itself, quoted
+ * @param parameter type of the array parameter
+ * @param isCast whether each element is cast to the type
+ */
+record ColumnType(String name, String parameter, boolean isCast) {
+
+    /** Types by oid. */
+    static Map<Integer, ColumnType> read(Connection target, Collection<Integer> oids) throws SQLException {
+        Map<Integer, ColumnType> types = new HashMap<>();
+        try (PreparedStatement query = target.prepareStatement(
+                """
+                SELECT t.oid::bigint, n.nspname, t.typname, an.nspname, a.typname,
+                       t.typcategory = 'A' OR t.typelem <> 0 AND t.typlen = -1 OR t.typdelim <> ','
+                         OR coalesce(b.typcategory, '-') = 'A'
+                FROM pg_catalog.pg_type t
+                JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
+                LEFT JOIN pg_catalog.pg_type a ON a.oid = t.typarray
+                LEFT JOIN pg_catalog.pg_namespace an ON an.oid = a.typnamespace
+                LEFT JOIN pg_catalog.pg_type b ON b.oid = t.typbasetype
+                WHERE t.oid = ANY (?)""")) {
+            query.setArray(
+                    1,
+                    target.createArrayOf("bigint", oids.stream().map(oid -> Integer.toUnsignedLong(oid)).toArray()));
+            try (ResultSet row = query.executeQuery()) {
+                while (row.next()) {
+                    boolean asText = row.getString(5) == null || row.getBoolean(6);
+                    types.put(
+                            (int) row.getLong(1),
+                            new ColumnType(
+                                    quoted(row.getString(2), row.getString(3)),
+                                    asText ? "pg_catalog._text" : quoted(row.getString(4), row.getString(5)),
+                                    asText));
+                }
+            }
+        }
+        return types;
+    }
+
+    private static String quoted(String schema, String type) {
+        return TableId.quote(schema) + "." + TableId.quote(type);
+    }
+
+    /** SQL of one element of the unnested parameter. */
+    String element(String sql) {
+        return isCast ? cast(sql) : sql;
+    }
+
+    String cast(String sql) {
+        return "CAST(" + sql + " AS " + name + ")";
+    }
+}

@@ -1,0 +1,339 @@
+package dev.sluice.apply;
+
+import dev.sluice.apply.Progress.Offset;
+import dev.sluice.apply.Progress.Position;
+import dev.sluice.config.KafkaClients;
+import dev.sluice.config.LaneConfig;
+import dev.sluice.config.PipelineConfig;
+import dev.sluice.schemas.Checkpoint;
+import dev.sluice.schemas.CheckpointReader;
+import dev.sluice.schemas.ControlRecord;
+import dev.sluice.schemas.Failure;
+import dev.sluice.schemas.Headers;
+import dev.sluice.schemas.Stop;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Properties;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.concurrent.ExecutionException;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.TopicDescription;
+import org.apache.kafka.clients.consumer.ConsumerConfig;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.consumer.ConsumerRecords;
+import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.consumer.OffsetAndMetadata;
+import org.apache.kafka.clients.consumer.OffsetOutOfRangeException;
+import org.apache.kafka.common.KafkaException;
+import org.apache.kafka.common.KafkaFuture;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
+import org.apache.kafka.common.serialization.ByteArrayDeserializer;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Reads the lane's topics into a {@link LaneMerge} and proves holes.
+ *
+ * <p>Partitions are assigned by hand: a lane has one reader, chosen by {@link LaneLock}. The consumer group only tells
+ * other people's tools how far the lane is.
+ *
+ * <p>Threads: one.
+ */
+final class LaneConsumer implements AutoCloseable {
+    private static final Logger log = LoggerFactory.getLogger(LaneConsumer.class);
+
+    /** How long an idle reader waits for a record before it looks around. */
+    static final Duration IDLE = Duration.ofMillis(100);
+
+    /** Read ahead over all partitions. */
+    private static final long BUFFER_BYTES = Math.min(64L << 20, Runtime.getRuntime().maxMemory() / 8);
+
+    private static final long LOOK_NANOS = Duration.ofSeconds(5).toNanos();
+    private static final long GROUP_NANOS = Duration.ofSeconds(5).toNanos();
+
+    private final PipelineConfig config;
+    private final LaneConfig lane;
+    private final byte[] laneName;
+    private final Admin admin;
+    private final KafkaConsumer<byte[], byte[]> consumer;
+    private final Map<String, String> topicIds = new TreeMap<>();
+    private final Map<TopicPartition, TopicPartition> partitions = new HashMap<>();
+    private final Set<TopicPartition> paused = new HashSet<>();
+    private final LaneMerge merge;
+    private long expectedBefore;
+    private long lookedAt = System.nanoTime();
+    private long groupAt = System.nanoTime();
+    private boolean searching;
+
+    /**
+     * @param saved where to begin; partitions without an entry are read from their beginning
+     * @throws Failure.Fatal if a topic that was read before is gone or another one
+     * @throws Failure.Retryable if the topics are not there yet, or Kafka is away
+     */
+    LaneConsumer(PipelineConfig config, LaneConfig lane, Map<TopicPartition, Offset> saved, Position position) {
+        this.config = config;
+        this.lane = lane;
+        this.laneName = Headers.text(lane.name());
+        this.admin = Admin.create(KafkaClients.base(config.kafka(), "sluice-apply-topics-" + lane.name()));
+        try {
+            Map<String, TopicDescription> topics = topics();
+            requireKnown(topics, saved);
+            this.consumer = consumer();
+            this.merge = new LaneMerge(
+                    position.epoch(), position.seq(), Math.max(1 << 20, BUFFER_BYTES / Math.max(1, topics.size())));
+            assign(topics, saved);
+        } catch (KafkaException e) {
+            close();
+            throw new Failure.Retryable("kafka: " + e.getMessage(), e);
+        } catch (RuntimeException e) {
+            close();
+            throw e;
+        }
+    }
+
+    private Collection<String> names() {
+        List<String> names = new ArrayList<>();
+        names.add(config.topics().control());
+        lane.tables().forEach(table -> names.add(config.topics().change(table.source())));
+        return names;
+    }
+
+    /** The lane's topics that exist. */
+    private Map<String, TopicDescription> topics() {
+        Map<String, TopicDescription> found = new TreeMap<>();
+        Map<String, KafkaFuture<TopicDescription>> answers =
+                new HashMap<>(admin.describeTopics(names()).topicNameValues());
+        answers.forEach((name, answer) -> {
+            try {
+                found.put(name, answer.get());
+            } catch (ExecutionException e) {
+                if (!(e.getCause() instanceof UnknownTopicOrPartitionException)) {
+                    throw new Failure.Retryable("kafka: describing topics: " + e.getCause().getMessage(), e);
+                }
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                throw new Failure.Retryable("interrupted", e);
+            }
+        });
+        return found;
+    }
+
+    private void requireKnown(Map<String, TopicDescription> topics, Map<TopicPartition, Offset> saved) {
+        saved.forEach((partition, offset) -> {
+            TopicDescription topic = topics.get(partition.topic());
+            if (topic == null && names().contains(partition.topic())) {
+                throw deleted(partition.topic(), "");
+            }
+            if (topic != null && !topic.topicId().toString().equals(offset.topicId())) {
+                throw deleted(partition.topic(), " and made anew");
+            }
+        });
+        for (String name : names()) {
+            if (!topics.containsKey(name)) {
+                throw new Failure.Retryable("kafka: topic '%s' does not exist yet; capture makes it".formatted(name), null);
+            }
+        }
+        topics.forEach((name, topic) -> topicIds.put(name, topic.topicId().toString()));
+    }
+
+    private Failure.Fatal deleted(String topic, String andThen) {
+        return hole("topic '%s' was deleted%s; records that the target has not had are gone".formatted(topic, andThen));
+    }
+
+    private static Failure.Fatal hole(String what) {
+        return new Failure.Fatal(
+                Stop.HOLE,
+                what,
+                "the mapped tables must be read again: follow \"Starting a lane anew\" in docs/runbook.md");
+    }
+
+    private KafkaConsumer<byte[], byte[]> consumer() {
+        Properties settings = KafkaClients.base(config.kafka(), "sluice-apply-" + lane.name());
+        settings.put(
+                ConsumerConfig.GROUP_ID_CONFIG, "sluice-%s-%s".formatted(config.kafka().topicPrefix(), lane.name()));
+        settings.put(ConsumerConfig.ENABLE_AUTO_COMMIT_CONFIG, "false");
+        settings.put(ConsumerConfig.AUTO_OFFSET_RESET_CONFIG, "none");
+        settings.put(ConsumerConfig.MAX_POLL_RECORDS_CONFIG, "4000");
+        settings.put(ConsumerConfig.FETCH_MAX_BYTES_CONFIG, Long.toString(Math.max(1 << 20, BUFFER_BYTES / 4)));
+        settings.put(ConsumerConfig.MAX_PARTITION_FETCH_BYTES_CONFIG, "1048576");
+        return new KafkaConsumer<>(settings, new ByteArrayDeserializer(), new ByteArrayDeserializer());
+    }
+
+    private void assign(Map<String, TopicDescription> topics, Map<TopicPartition, Offset> saved) {
+        topics.forEach((name, topic) -> topic.partitions().forEach(info -> {
+            TopicPartition partition = new TopicPartition(name, info.partition());
+            partitions.put(partition, partition);
+        }));
+        consumer.assign(partitions.keySet());
+        Map<TopicPartition, Long> beginnings = consumer.beginningOffsets(partitions.keySet());
+        partitions.keySet().forEach(partition -> {
+            Offset known = saved.get(partition);
+            long beginning = beginnings.get(partition);
+            if (known != null && known.next() < beginning) {
+                log.warn(
+                        "lane {}: {} was truncated from offset {} to {} before it was read; the numbers will tell whether anything is missing",
+                        lane.name(), partition, known.next(), beginning);
+            }
+            long from = known == null ? beginning : Math.max(beginning, known.next());
+            consumer.seek(partition, from);
+            merge.assign(partition, from);
+        });
+    }
+
+    LaneMerge merge() {
+        return merge;
+    }
+
+    Map<String, String> topicIds() {
+        return topicIds;
+    }
+
+    /** Reads what has arrived, waiting at most {@code timeout} if there is nothing. */
+    void poll(Duration timeout) {
+        ConsumerRecords<byte[], byte[]> records;
+        try {
+            records = consumer.poll(timeout);
+        } catch (OffsetOutOfRangeException e) {
+            e.offsetOutOfRangePartitions().forEach((partition, offset) -> log.warn(
+                    "lane {}: {} does not have offset {} any more; the numbers will tell whether anything is missing",
+                    lane.name(), partition, offset));
+            throw new Failure.Retryable("kafka: " + e.getMessage(), e);
+        } catch (KafkaException e) {
+            throw new Failure.Retryable("kafka: reading: " + e.getMessage(), e);
+        }
+        for (ConsumerRecord<byte[], byte[]> record : records) {
+            offer(record);
+        }
+        pauseWhoIsAhead();
+    }
+
+    private void offer(ConsumerRecord<byte[], byte[]> record) {
+        TopicPartition partition = partitions.get(new TopicPartition(record.topic(), record.partition()));
+        boolean isControl = record.topic().equals(config.topics().control());
+        try {
+            if (isControl && !isOurs(record)) {
+                merge.seenUpTo(partition, record.offset() + 1);
+                return;
+            }
+            LaneRecord laneRecord = LaneRecord.of(record, partition);
+            merge.offer(laneRecord, isControl && laneRecord.control() instanceof ControlRecord.EpochStart);
+        } catch (IllegalArgumentException e) {
+            throw new Failure.Fatal(
+                    Stop.POISON,
+                    "record %s@%d is not of this lane: %s".formatted(partition, record.offset(), e.getMessage()),
+                    "somebody else writes to this topic: find out who, and give the pipeline topics of its own",
+                    e);
+        }
+    }
+
+    private boolean isOurs(ConsumerRecord<byte[], byte[]> record) {
+        var name = record.headers().lastHeader(Headers.LANE);
+        return name != null && java.util.Arrays.equals(name.value(), laneName);
+    }
+
+    private void pauseWhoIsAhead() {
+        for (TopicPartition partition : partitions.keySet()) {
+            boolean isAhead = !searching && merge.isAhead(partition);
+            if (isAhead && paused.add(partition)) {
+                consumer.pause(List.of(partition));
+            } else if (!isAhead && paused.remove(partition)) {
+                consumer.resume(List.of(partition));
+            }
+        }
+    }
+
+    /**
+     * Throws if the next number can never come: a checkpoint says that it, or a later epoch, was acknowledged, and every
+     * partition has been read beyond what there was at that time. Looks only after some seconds without progress.
+     */
+    void requireNoHole() {
+        if (merge.expected() != expectedBefore) {
+            expectedBefore = merge.expected();
+            lookedAt = System.nanoTime();
+            searching = false;
+            return;
+        }
+        if (System.nanoTime() - lookedAt < LOOK_NANOS && !searching) {
+            return;
+        }
+        lookedAt = System.nanoTime();
+        Optional<Checkpoint> checkpoint = CheckpointReader.read(config, lane.name());
+        boolean acknowledged = checkpoint
+                .filter(c -> c.epoch() > merge.epoch() || c.epoch() == merge.epoch() && c.seq() >= merge.expected())
+                .isPresent();
+        if (!acknowledged) {
+            searching = false;
+            return;
+        }
+        requireSameTopics();
+        searching = true; // nothing is paused until the number is found or proven missing
+        Map<TopicPartition, Long> ends = consumer.endOffsets(partitions.keySet());
+        boolean allRead = ends.entrySet().stream().allMatch(end -> consumer.position(end.getKey()) >= end.getValue());
+        if (allRead) {
+            throw hole(missing(checkpoint.get()));
+        }
+    }
+
+    private void requireSameTopics() {
+        Map<String, TopicDescription> now = topics();
+        topicIds.forEach((name, id) -> {
+            TopicDescription topic = now.get(name);
+            if (topic == null || !topic.topicId().toString().equals(id)) {
+                throw deleted(name, topic == null ? "" : " and made anew");
+            }
+            long known = partitions.keySet().stream().filter(p -> p.topic().equals(name)).count();
+            if (topic.partitions().size() != known) {
+                throw new Failure.Retryable("kafka: topic '%s' has more partitions now".formatted(name), null);
+            }
+        });
+    }
+
+    private String missing(Checkpoint checkpoint) {
+        List<String> truncated = new ArrayList<>();
+        consumer.beginningOffsets(partitions.keySet()).forEach((partition, beginning) -> {
+            if (beginning > 0) {
+                truncated.add("%s begins at offset %d".formatted(partition, beginning));
+            }
+        });
+        return "record %d of epoch %d is missing: capture's checkpoint says that the brokers had it (seq %d of epoch %d), and all partitions were read to their ends%s"
+                .formatted(
+                        merge.expected(),
+                        merge.epoch(),
+                        checkpoint.seq(),
+                        checkpoint.epoch(),
+                        truncated.isEmpty()
+                                ? ""
+                                : "; retention or an operator has truncated: " + String.join(", ", truncated));
+    }
+
+    /** Shows the group's tools how far the lane is; failures do not matter. */
+    void showProgress(Map<TopicPartition, Long> offsets) {
+        if (System.nanoTime() - groupAt > GROUP_NANOS) {
+            groupAt = System.nanoTime();
+            Map<TopicPartition, OffsetAndMetadata> shown = new HashMap<>();
+            offsets.forEach((partition, next) -> shown.put(partition, new OffsetAndMetadata(next)));
+            consumer.commitAsync(shown, (done, failure) -> {
+                if (failure != null) {
+                    log.debug("group offsets: {}", failure.getMessage());
+                }
+            });
+        }
+    }
+
+    @Override
+    public void close() {
+        if (consumer != null) {
+            consumer.close(org.apache.kafka.clients.consumer.CloseOptions.timeout(Duration.ofSeconds(1)));
+        }
+        admin.close(Duration.ofSeconds(1));
+    }
+}

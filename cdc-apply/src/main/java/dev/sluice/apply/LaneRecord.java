@@ -1,0 +1,61 @@
+package dev.sluice.apply;
+
+import dev.sluice.schemas.ControlRecord;
+import dev.sluice.schemas.Headers;
+import dev.sluice.schemas.Lsn;
+import java.nio.charset.StandardCharsets;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.header.Header;
+
+/**
+ * A record of a lane with its place in the lane.
+ *
+ * @param end end LSN of the source transaction if this is its last record, else null
+ * @param committedMicros commit time of that transaction, microseconds since 1970 UTC; 0 if this is not its last record
+ */
+record LaneRecord(
+        ConsumerRecord<byte[], byte[]> kafka,
+        TopicPartition partition,
+        long epoch,
+        long seq,
+        Lsn end,
+        long committedMicros) {
+
+    /** @throws IllegalArgumentException if a header that every record of a lane has is missing or unreadable */
+    static LaneRecord of(ConsumerRecord<byte[], byte[]> kafka, TopicPartition partition) {
+        Header end = kafka.headers().lastHeader(Headers.END);
+        return new LaneRecord(
+                kafka,
+                partition,
+                Headers.number(value(kafka, Headers.EPOCH)),
+                Headers.number(value(kafka, Headers.SEQ)),
+                end == null ? null : Lsn.parse(new String(end.value(), StandardCharsets.US_ASCII)),
+                end == null ? 0 : Headers.number(value(kafka, Headers.COMMITTED)));
+    }
+
+    private static byte[] value(ConsumerRecord<byte[], byte[]> kafka, String header) {
+        Header found = kafka.headers().lastHeader(header);
+        return found == null ? null : found.value();
+    }
+
+    boolean endsTransaction() {
+        return end != null;
+    }
+
+    boolean has(String header) {
+        return kafka.headers().lastHeader(header) != null;
+    }
+
+    byte[] header(String name) {
+        return kafka.headers().lastHeader(name).value();
+    }
+
+    int bytes() {
+        return Math.max(0, kafka.serializedKeySize()) + Math.max(0, kafka.serializedValueSize()) + 200;
+    }
+
+    ControlRecord control() {
+        return ControlRecord.fromJson(kafka.value());
+    }
+}

@@ -1,0 +1,321 @@
+package dev.sluice.apply;
+
+import dev.sluice.catalog.Column;
+import dev.sluice.catalog.TableShape;
+import dev.sluice.config.TableMapping;
+import dev.sluice.schemas.Failure;
+import dev.sluice.schemas.Stop;
+import dev.sluice.schemas.TableId;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+
+/**
+ * One mapped table as the writer sees it: which source column goes where, which columns are the key, and the SQL.
+ *
+ * <p>The values of a row stand in an array with one place per source column, in the order in which the columns were
+ * first met. Names reach SQL only from the target's catalog.
+ *
+ * <p>Threads: one.
+ */
+final class TargetTable {
+    private final TableMapping mapping;
+    private final TableShape shape;
+    private final Map<Integer, ColumnType> types;
+    private final boolean hasCascade;
+    private final Map<String, Integer> places = new HashMap<>();
+    private final List<Target> columns = new ArrayList<>();
+    private final Map<String, ColumnType> constantTypes = new HashMap<>();
+    private List<String> keyNames = List.of();
+    private int[] keyPlaces = {};
+
+    /** A target column and the way to it; {@code column} is null for a source column that is not written. */
+    private record Target(Column column, ColumnType type) {}
+
+    /** @param hasCascade deleting a row reaches rows of other tables */
+    TargetTable(TableMapping mapping, TableShape shape, Map<Integer, ColumnType> types, boolean hasCascade) {
+        this.hasCascade = hasCascade;
+        this.mapping = mapping;
+        this.shape = shape;
+        this.types = types;
+        mapping.constants().keySet().forEach(name -> {
+            Column column = shape.column(name).orElseThrow(() -> missing(name, "constant"));
+            constantTypes.put(name, types.get(column.typeOid()));
+        });
+    }
+
+    TableId source() {
+        return mapping.source();
+    }
+
+    TableId id() {
+        return shape.id();
+    }
+
+    /** How many places a row's array needs at least. */
+    int width() {
+        return columns.size();
+    }
+
+    /**
+     * The place of a source column.
+     *
+     * @throws Failure.Fatal if the mapping wants the column and the target does not have it
+     */
+    int place(String sourceColumn) {
+        Integer known = places.get(sourceColumn);
+        if (known != null) {
+            return known;
+        }
+        Target target = new Target(null, null);
+        if (!mapping.exclude().contains(sourceColumn)) {
+            String name = mapping.targetColumn(sourceColumn);
+            Column column = shape.column(name).orElseThrow(() -> missing(name, "source column " + sourceColumn));
+            if (!column.generated()) {
+                target = new Target(column, types.get(column.typeOid()));
+            }
+        }
+        places.put(sourceColumn, columns.size());
+        columns.add(target);
+        return columns.size() - 1;
+    }
+
+    private Failure.Fatal missing(String column, String wantedBy) {
+        return new Failure.Fatal(
+                Stop.SETUP,
+                "target %s has no column '%s' for the %s of %s".formatted(shape.id(), column, wantedBy, mapping.source()),
+                "add the column to the target (ALTER TABLE %s ADD COLUMN %s ...), or leave it out with tables[].exclude"
+                        .formatted(shape.id().quoted(), TableId.quote(column)));
+    }
+
+    /** Whether the column is written. */
+    boolean isWritten(int place) {
+        return columns.get(place).column() != null;
+    }
+
+    /** Learns or confirms the key columns, source names in key order. */
+    void keyIs(List<String> sourceColumns) {
+        if (!sourceColumns.equals(keyNames)) {
+            keyNames = List.copyOf(sourceColumns);
+            keyPlaces = keyNames.stream().mapToInt(this::place).toArray();
+            for (int i = 0; i < keyPlaces.length; i++) {
+                if (!isWritten(keyPlaces[i])) {
+                    throw new Failure.Fatal(
+                            Stop.SETUP,
+                            "key column '%s' of %s is not written to %s".formatted(keyNames.get(i), source(), id()),
+                            "map every column of the key");
+                }
+            }
+        }
+    }
+
+    List<String> keyNames() {
+        return keyNames;
+    }
+
+    int[] keyPlaces() {
+        return keyPlaces;
+    }
+
+    private boolean isKey(int place) {
+        for (int key : keyPlaces) {
+            if (key == place) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    ColumnType type(int place) {
+        return columns.get(place).type();
+    }
+
+    private String quoted(int place) {
+        return TableId.quote(columns.get(place).column().name());
+    }
+
+    /** Writes whole rows: inserts, or overwrites the row with the same key. Parameters: one array per place. */
+    String upsertSql(int[] written) {
+        StringBuilder names = new StringBuilder();
+        StringBuilder elements = new StringBuilder();
+        StringBuilder updates = new StringBuilder();
+        boolean identityAlways = false;
+        for (int place : written) {
+            Column column = columns.get(place).column();
+            names.append(names.isEmpty() ? "" : ", ").append(quoted(place));
+            elements.append(elements.isEmpty() ? "" : ", ").append(type(place).element("u.c" + place));
+            identityAlways |= column.identityAlways();
+            if (!isKey(place) && !column.identityAlways()) {
+                updates.append(updates.isEmpty() ? "" : ", ")
+                        .append(quoted(place))
+                        .append(" = EXCLUDED.")
+                        .append(quoted(place));
+            }
+        }
+        for (String constant : mapping.constants().keySet()) {
+            names.append(", ").append(TableId.quote(constant));
+            elements.append(", u.").append(constantAlias(constant));
+            updates.append(updates.isEmpty() ? "" : ", ")
+                    .append(TableId.quote(constant))
+                    .append(" = EXCLUDED.")
+                    .append(TableId.quote(constant));
+        }
+        return "INSERT INTO " + id().quoted() + " (" + names + ")"
+                + (identityAlways ? " OVERRIDING SYSTEM VALUE" : "")
+                + " SELECT " + elements + " FROM " + unnested(written, true)
+                + " ON CONFLICT (" + keyList() + ") DO "
+                + (updates.isEmpty() ? "NOTHING" : "UPDATE SET " + updates);
+    }
+
+    /** Writes some columns of rows that are there. Parameters: one array per place of {@code written}, key included. */
+    String patchSql(int[] written) {
+        StringBuilder updates = new StringBuilder();
+        for (int place : written) {
+            if (!isKey(place) && !columns.get(place).column().identityAlways()) {
+                updates.append(updates.isEmpty() ? "" : ", ")
+                        .append(quoted(place))
+                        .append(" = ")
+                        .append(type(place).element("u.c" + place));
+            }
+        }
+        if (updates.isEmpty()) {
+            updates.append(quoted(keyPlaces[0])).append(" = t.").append(quoted(keyPlaces[0]));
+        }
+        return "UPDATE " + id().quoted() + " AS t SET " + updates + " FROM " + unnested(written, false) + " WHERE "
+                + keyMatches("u.c");
+    }
+
+    /**
+     * Moves rows to another key and writes other columns with it; the old key comes in the last parameters.
+     *
+     * <p>A column that is always generated as identity cannot be updated, so there the row is taken out and put in
+     * again, with what the change does not carry from the old one.
+     */
+    String moveSql(int[] written) {
+        return movesIdentity(written) ? reinsertSql(written) : rekeySql(written);
+    }
+
+    private boolean movesIdentity(int[] written) {
+        for (int place : written) {
+            if (isKey(place) && columns.get(place).column().identityAlways()) {
+                if (hasCascade) {
+                    throw new Failure.Poison(
+                            "the key of a row of %s changes, its column '%s' is GENERATED ALWAYS AS IDENTITY, and deleting the row would reach other tables (ON DELETE CASCADE or SET); cure: ALTER TABLE %s ALTER COLUMN %s SET GENERATED BY DEFAULT"
+                                    .formatted(id(), columns.get(place).column().name(), id().quoted(), quoted(place)),
+                            null);
+                }
+                return true;
+            }
+        }
+        return false;
+    }
+
+    private String reinsertSql(int[] written) {
+        StringBuilder names = new StringBuilder();
+        StringBuilder elements = new StringBuilder();
+        Set<String> given = new HashSet<>();
+        for (int place : written) {
+            names.append(names.isEmpty() ? "" : ", ").append(quoted(place));
+            elements.append(elements.isEmpty() ? "" : ", ").append(type(place).element("u.c" + place));
+            given.add(columns.get(place).column().name());
+        }
+        for (Column column : shape.columns()) {
+            if (!column.generated() && !given.contains(column.name())) {
+                names.append(", ").append(TableId.quote(column.name()));
+                elements.append(", old.").append(TableId.quote(column.name()));
+            }
+        }
+        return "WITH u AS (SELECT * FROM " + moved(written) + "), old AS (DELETE FROM " + id().quoted()
+                + " AS t USING u WHERE " + keyMatches("u.o") + " RETURNING t.*) INSERT INTO " + id().quoted() + " ("
+                + names + ") OVERRIDING SYSTEM VALUE SELECT " + elements + " FROM old CROSS JOIN u";
+    }
+
+    private String rekeySql(int[] written) {
+        StringBuilder updates = new StringBuilder();
+        for (int place : written) {
+            if (columns.get(place).column().identityAlways()) {
+                continue;
+            }
+            updates.append(updates.isEmpty() ? "" : ", ")
+                    .append(quoted(place))
+                    .append(" = ")
+                    .append(type(place).element("u.c" + place));
+        }
+        return "UPDATE " + id().quoted() + " AS t SET " + updates + " FROM " + moved(written) + " WHERE "
+                + keyMatches("u.o");
+    }
+
+    private String moved(int[] written) {
+        StringBuilder from = new StringBuilder("unnest(");
+        StringBuilder names = new StringBuilder();
+        for (int place : written) {
+            from.append(names.isEmpty() ? "" : ", ").append("?::").append(type(place).parameter());
+            names.append(names.isEmpty() ? "" : ", ").append("c").append(place);
+        }
+        for (int place : keyPlaces) {
+            from.append(", ?::").append(type(place).parameter());
+            names.append(", o").append(place);
+        }
+        return from + ") AS u(" + names + ")";
+    }
+
+    /** Deletes rows by key. Parameters: one array per key column. */
+    String deleteSql() {
+        return "DELETE FROM " + id().quoted() + " AS t USING " + unnested(keyPlaces, false) + " WHERE "
+                + keyMatches("u.c");
+    }
+
+    private String keyMatches(String prefix) {
+        StringBuilder matches = new StringBuilder();
+        for (int place : keyPlaces) {
+            matches.append(matches.isEmpty() ? "" : " AND ")
+                    .append("t.")
+                    .append(quoted(place))
+                    .append(" = ")
+                    .append(type(place).element(prefix + place));
+        }
+        return matches.toString();
+    }
+
+    private String keyList() {
+        StringBuilder list = new StringBuilder();
+        for (int place : keyPlaces) {
+            list.append(list.isEmpty() ? "" : ", ").append(quoted(place));
+        }
+        return list.toString();
+    }
+
+    private String unnested(int[] written, boolean withConstants) {
+        StringBuilder from = new StringBuilder("unnest(");
+        StringBuilder names = new StringBuilder();
+        for (int place : written) {
+            from.append(names.isEmpty() ? "" : ", ").append("?::").append(type(place).parameter());
+            names.append(names.isEmpty() ? "" : ", ").append("c").append(place);
+        }
+        from.append(") AS u(").append(names).append(")");
+        if (withConstants && !mapping.constants().isEmpty()) {
+            StringBuilder constants = new StringBuilder();
+            mapping.constants().keySet().forEach(name -> {
+                constants
+                        .append(constants.isEmpty() ? "" : ", ")
+                        .append(constantTypes.get(name).cast("?::text"))
+                        .append(" AS ")
+                        .append(constantAlias(name));
+            });
+            return "(SELECT * FROM " + from + " CROSS JOIN (SELECT " + constants + ") AS k) AS u";
+        }
+        return from.toString();
+    }
+
+    private static String constantAlias(String name) {
+        return TableId.quote("constant " + name);
+    }
+
+    /** Values of the constant columns, in the order of the parameters behind the arrays. */
+    List<String> constants() {
+        return List.copyOf(mapping.constants().values());
+    }
+}

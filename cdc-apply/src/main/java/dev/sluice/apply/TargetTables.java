@@ -1,0 +1,112 @@
+package dev.sluice.apply;
+
+import dev.sluice.catalog.Catalog;
+import dev.sluice.catalog.TableShape;
+import dev.sluice.config.LaneConfig;
+import dev.sluice.config.TableMapping;
+import dev.sluice.schemas.Failure;
+import dev.sluice.schemas.Stop;
+import dev.sluice.schemas.TableId;
+import java.sql.Array;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.util.Collection;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+
+/** What the writer needs to know of the target's catalog, read once at the start of a run. */
+final class TargetTables {
+    private final Map<TableId, TableShape> shapes;
+    private final Map<Integer, ColumnType> types;
+    private final Set<TableId> cascading;
+    private final boolean hasDeferrable;
+    private final TableOrder order;
+
+    private TargetTables(
+            Map<TableId, TableShape> shapes,
+            Map<Integer, ColumnType> types,
+            Set<TableId> cascading,
+            boolean hasDeferrable,
+            TableOrder order) {
+        this.shapes = shapes;
+        this.types = types;
+        this.cascading = cascading;
+        this.hasDeferrable = hasDeferrable;
+        this.order = order;
+    }
+
+    static TargetTables read(Connection target, LaneConfig lane) throws SQLException {
+        List<TableId> ids = lane.tables().stream().map(TableMapping::target).toList();
+        Map<TableId, TableShape> shapes = Catalog.read(target, ids);
+        Set<Integer> oids = new HashSet<>();
+        shapes.values().forEach(shape -> shape.columns().forEach(column -> oids.add(column.typeOid())));
+        return new TargetTables(
+                shapes,
+                ColumnType.read(target, oids),
+                cascading(target, ids),
+                hasDeferrable(target, ids),
+                new TableOrder(ids, Catalog.foreignKeys(target, ids)));
+    }
+
+    /** Tables to whose rows others refer with ON DELETE CASCADE, SET NULL or SET DEFAULT. */
+    private static Set<TableId> cascading(Connection target, Collection<TableId> ids) throws SQLException {
+        Set<TableId> found = new HashSet<>();
+        try (PreparedStatement query = query(target, ids, "c.confrelid", "c.contype = 'f' AND c.confdeltype IN ('c', 'n', 'd')");
+                ResultSet row = query.executeQuery()) {
+            while (row.next()) {
+                found.add(new TableId(row.getString(1), row.getString(2)));
+            }
+        }
+        return found;
+    }
+
+    private static boolean hasDeferrable(Connection target, Collection<TableId> ids) throws SQLException {
+        try (PreparedStatement query = query(target, ids, "c.conrelid", "c.condeferrable");
+                ResultSet row = query.executeQuery()) {
+            return row.next();
+        }
+    }
+
+    private static PreparedStatement query(Connection target, Collection<TableId> ids, String table, String condition)
+            throws SQLException {
+        PreparedStatement query = target.prepareStatement(
+                """
+                SELECT DISTINCT n.nspname, t.relname
+                FROM pg_catalog.pg_constraint c
+                JOIN pg_catalog.pg_class t ON t.oid = %s
+                JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
+                JOIN unnest(?::text[], ?::text[]) AS mapped (schema, name)
+                  ON n.nspname = mapped.schema AND t.relname = mapped.name
+                WHERE %s""".formatted(table, condition));
+        Array schemas = target.createArrayOf("text", ids.stream().map(TableId::schema).toArray());
+        Array names = target.createArrayOf("text", ids.stream().map(TableId::table).toArray());
+        query.setArray(1, schemas);
+        query.setArray(2, names);
+        return query;
+    }
+
+    /** @throws Failure.Fatal if the target has no such table */
+    TargetTable of(TableMapping mapping) {
+        TableShape shape = shapes.get(mapping.target());
+        if (shape == null) {
+            throw new Failure.Fatal(
+                    Stop.SETUP,
+                    "target table %s is missing".formatted(mapping.target()),
+                    "create it, or correct tables[].target");
+        }
+        return new TargetTable(mapping, shape, types, cascading.contains(mapping.target()));
+    }
+
+    /** Whether there is a constraint whose check can wait for the end of the transaction. */
+    boolean hasDeferrable() {
+        return hasDeferrable;
+    }
+
+    TableOrder order() {
+        return order;
+    }
+}

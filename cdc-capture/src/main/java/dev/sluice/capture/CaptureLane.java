@@ -1,0 +1,415 @@
+package dev.sluice.capture;
+
+import dev.sluice.capture.LaneSequencer.Boundary;
+import dev.sluice.capture.ReplicationSlot.Cluster;
+import dev.sluice.config.Databases;
+import dev.sluice.config.LaneConfig;
+import dev.sluice.config.PipelineConfig;
+import dev.sluice.config.TableMapping;
+import dev.sluice.preflight.KafkaPreflight;
+import dev.sluice.preflight.Preflight;
+import dev.sluice.preflight.SourcePreflight;
+import dev.sluice.process.Failpoints;
+import dev.sluice.process.Pauses;
+import dev.sluice.process.StopSignal;
+import dev.sluice.schemas.Checkpoint;
+import dev.sluice.schemas.ControlRecord;
+import dev.sluice.schemas.Failure;
+import dev.sluice.schemas.Lsn;
+import dev.sluice.schemas.Stop;
+import dev.sluice.schemas.TableId;
+import io.debezium.engine.RecordChangeEvent;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.time.Instant;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import org.apache.kafka.connect.source.SourceRecord;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Moves one lane from the source's WAL to the change topics: stream, stamp, publish, checkpoint.
+ *
+ * <p>Every run enters through the same door: wait until nobody holds the slot, fence older captures, read the
+ * checkpoint, advance the slot to it, stream. Any failure ends the run; a passing one is followed by the next run.
+ *
+ * <p>Delivery: a record may be published again after a crash, always with the same number. The slot moves only behind a
+ * checkpoint, and a checkpoint is written only behind the brokers' acknowledgements.
+ *
+ * <p>Threads: {@link #run} owns the lane; records are taken on the engine's thread, which is the only other one to
+ * touch the run's state.
+ */
+final class CaptureLane {
+    private static final Logger log = LoggerFactory.getLogger(CaptureLane.class);
+
+    private final PipelineConfig config;
+    private final LaneConfig lane;
+    private final StopSignal stop;
+    private final ReplicationSlot slot;
+    private final Publication publication;
+    private final List<TableId> tables;
+    private final Pauses pauses = new Pauses();
+    private String lastTrouble = "";
+
+    CaptureLane(PipelineConfig config, LaneConfig lane, StopSignal stop) {
+        this.config = config;
+        this.lane = lane;
+        this.stop = stop;
+        this.slot = new ReplicationSlot(config.source(), lane.slot());
+        this.publication = new Publication(lane);
+        this.tables = lane.tables().stream().map(TableMapping::source).sorted().toList();
+    }
+
+    /** Returns when a stop was requested. */
+    void run() throws InterruptedException {
+        while (!stop.isRequested()) {
+            try {
+                if (awaitFreeSlot()) {
+                    runOnce();
+                }
+            } catch (Checkpoints.Fenced e) {
+                log.warn("lane {}: {}; standing by", lane.name(), e.getMessage());
+            } catch (Failure.Retryable e) {
+                trouble(e.getMessage());
+                stop.await(pauses.next().toMillis());
+            }
+        }
+        log.info("lane {}: stopped", lane.name());
+    }
+
+    /** Logs each change of what is wrong, not each attempt. */
+    private void trouble(String message) {
+        if (!message.equals(lastTrouble)) {
+            log.warn("lane {}: {}; trying again", lane.name(), message);
+            lastTrouble = message;
+        }
+    }
+
+    private void recovered() {
+        pauses.reset();
+        if (!lastTrouble.isEmpty()) {
+            log.info("lane {}: streaming again", lane.name());
+            lastTrouble = "";
+        }
+    }
+
+    /** Stands by while another process streams from the slot; false if a stop was requested meanwhile. */
+    private boolean awaitFreeSlot() throws InterruptedException {
+        boolean said = false;
+        while (!stop.isRequested()) {
+            int holder;
+            try (Connection source = Databases.connect(config.source(), "sluice-capture standby")) {
+                holder = slot.read(source).map(ReplicationSlot.State::activePid).orElse(0);
+                while (holder != 0) {
+                    if (!said) {
+                        said = true;
+                        log.info(
+                                "lane {}: standing by, replication slot '{}' is held by another capture (pid {} on the source)",
+                                lane.name(), lane.slot(), holder);
+                    }
+                    if (stop.await(500)) {
+                        return false;
+                    }
+                    holder = slot.read(source).map(ReplicationSlot.State::activePid).orElse(0);
+                }
+                if (said) {
+                    log.info("lane {}: taking over", lane.name());
+                }
+                return true;
+            } catch (SQLException e) {
+                Failure failure = SourceFailures.translate(config.source(), "reading the replication slot", e);
+                if (failure instanceof Failure.Retryable && said) {
+                    stop.await(500);
+                    continue;
+                }
+                throw failure;
+            }
+        }
+        return false;
+    }
+
+    private void runOnce() throws InterruptedException {
+        try (Topics topics = new Topics(config)) {
+            topics.createCheckpointTopic();
+            try (Checkpoints checkpoints = Checkpoints.open(config, lane.name());
+                    ChangePublisher publisher = new ChangePublisher(config.kafka(), lane.name())) {
+                Checkpoint checkpoint = open(topics, checkpoints, publisher);
+                Run run = new Run(checkpoint, checkpoints, publisher);
+                run.stream(topics);
+            }
+        }
+    }
+
+    /** Everything before the first event; gives the checkpoint that the stream goes on from. */
+    private Checkpoint open(Topics topics, Checkpoints checkpoints, ChangePublisher publisher)
+            throws InterruptedException {
+        try (Connection source = Databases.connect(config.source(), "sluice-capture start")) {
+            Cluster cluster = ReplicationSlot.cluster(source);
+            Optional<Checkpoint> known = checkpoints.load();
+            if (known.isPresent()) {
+                requireSameCluster(known.get(), cluster);
+                if (!isFirstStart(known.get())) {
+                    publication.requireComplete(source);
+                    slot.require(source);
+                    topics.requireSame(known.get().topicIds());
+                }
+            }
+            publication.createIfMissing(source);
+            Preflight.require(SourcePreflight.findings(source, config, lane));
+            Checkpoint checkpoint = known.isEmpty() || isFirstStart(known.get())
+                    ? firstStart(source, cluster, known, checkpoints)
+                    : known.get();
+            slot.advance(source, checkpoint.position());
+            if (checkpoint.state() == Checkpoint.State.STARTING || !checkpoint.tables().equals(tables)) {
+                checkpoint = startEpoch(checkpoint, topics, checkpoints, publisher);
+            }
+            return checkpoint;
+        } catch (SQLException e) {
+            throw SourceFailures.translate(config.source(), "preparing the stream", e);
+        }
+    }
+
+    private static boolean isFirstStart(Checkpoint checkpoint) {
+        return checkpoint.position().equals(Lsn.ZERO);
+    }
+
+    private void requireSameCluster(Checkpoint known, Cluster cluster) {
+        if (!known.systemIdentifier().equals(cluster.systemIdentifier())) {
+            throw new Failure.Fatal(
+                    Stop.OTHER_SERVER,
+                    "another cluster answers at %s: system identifier %s, but lane '%s' belongs to %s"
+                            .formatted(
+                                    config.source().address(),
+                                    cluster.systemIdentifier(),
+                                    lane.name(),
+                                    known.systemIdentifier()),
+                    "point source.host and source.port at the cluster that the lane was started on");
+        }
+        if (known.timeline() != cluster.timeline()) {
+            throw new Failure.Fatal(
+                    Stop.OTHER_SERVER,
+                    "the source %s is on timeline %d, the lane was captured on timeline %d: a standby was promoted or a backup restored"
+                            .formatted(config.source().address(), cluster.timeline(), known.timeline()),
+                    "changes may be missing, so the mapped tables must be read again: follow \"Starting a lane anew\" in"
+                            + " docs/runbook.md");
+        }
+    }
+
+    /**
+     * Makes the slot. The note that we are about to is saved first: a slot found later without it is not ours, or has a
+     * past that we have lost.
+     */
+    private Checkpoint firstStart(
+            Connection source, Cluster cluster, Optional<Checkpoint> begun, Checkpoints checkpoints) throws SQLException {
+        if (begun.isEmpty()) {
+            if (slot.read(source).isPresent()) {
+                throw new Failure.Fatal(
+                        Stop.HOLE,
+                        "replication slot '%s' exists, but topic '%s' has no checkpoint of lane '%s'"
+                                .formatted(lane.slot(), config.topics().checkpoint(), lane.name()),
+                        ("if this lane has never run, drop the slot: SELECT pg_drop_replication_slot('%s'); if it has, its"
+                                        + " checkpoint is lost: follow \"Starting a lane anew\" in docs/runbook.md")
+                                .formatted(lane.slot()));
+            }
+            checkpoints.save(new Checkpoint(
+                    Checkpoint.State.STARTING,
+                    Instant.now().getEpochSecond(),
+                    0,
+                    Lsn.ZERO,
+                    cluster.systemIdentifier(),
+                    cluster.timeline(),
+                    List.of(),
+                    Map.of()));
+        }
+        Optional<ReplicationSlot.State> existing = slot.read(source);
+        Lsn start = existing.isPresent() ? slot.require(source).confirmed() : slot.create(source);
+        log.info("lane {}: replication slot '{}' made, the lane begins at {}", lane.name(), lane.slot(), start);
+        return new Checkpoint(
+                Checkpoint.State.STARTING,
+                begun.map(Checkpoint::epoch).orElseGet(() -> Instant.now().getEpochSecond()),
+                0,
+                start,
+                cluster.systemIdentifier(),
+                cluster.timeline(),
+                List.of(),
+                Map.of());
+    }
+
+    /**
+     * Another set of tables is another numbering. The new epoch is noted before its first record goes out, so no two
+     * epochs, whatever is killed when, carry the same number.
+     */
+    private Checkpoint startEpoch(
+            Checkpoint last, Topics topics, Checkpoints checkpoints, ChangePublisher publisher)
+            throws InterruptedException {
+        topics.createControlTopic();
+        Set<String> names = new TreeSet<>();
+        names.add(config.topics().control());
+        for (TableId table : tables) {
+            String topic = config.topics().change(table);
+            if (!last.topicIds().containsKey(topic)) {
+                topics.createChangeTopic(topic);
+            }
+            names.add(topic);
+        }
+        Preflight.require(KafkaPreflight.findings(topics.admin(), config));
+        Checkpoint starting = new Checkpoint(
+                Checkpoint.State.STARTING,
+                last.epoch() + 1,
+                last.seq(),
+                last.position(),
+                last.systemIdentifier(),
+                last.timeline(),
+                last.tables(),
+                new TreeMap<>(topics.ids(names)));
+        checkpoints.save(starting);
+        publisher.publish(LaneSequencer.epochStart(
+                config.topics(),
+                lane.name(),
+                starting.seq() + 1,
+                new ControlRecord.EpochStart(starting.epoch(), starting.position(), tables)));
+        publisher.awaitAcknowledged();
+        Checkpoint running = new Checkpoint(
+                Checkpoint.State.RUNNING,
+                starting.epoch(),
+                starting.seq() + 1,
+                starting.position(),
+                starting.systemIdentifier(),
+                starting.timeline(),
+                tables,
+                starting.topicIds());
+        checkpoints.save(running);
+        log.info("lane {}: epoch {} begins with {} tables at {}", lane.name(), running.epoch(), tables.size(), running.position());
+        return running;
+    }
+
+    /** One run of the engine. */
+    private final class Run {
+        private final Checkpoints checkpoints;
+        private final ChangePublisher publisher;
+        private final LaneSequencer sequencer;
+        private final DebeziumStream stream;
+        private final long checkpointNanos = config.capture().checkpointInterval().toNanos();
+
+        private Checkpoint checkpoint;
+        private Boundary complete;
+        private RecordChangeEvent<SourceRecord> completeEvent;
+        private long checkpointedAt = System.nanoTime();
+        private boolean beganChecked;
+        private volatile RuntimeException failure;
+
+        Run(Checkpoint checkpoint, Checkpoints checkpoints, ChangePublisher publisher) {
+            this.checkpoint = checkpoint;
+            this.checkpoints = checkpoints;
+            this.publisher = publisher;
+            this.sequencer = new LaneSequencer(
+                    config.topics(),
+                    DebeziumStream.prefix(lane),
+                    lane.name(),
+                    checkpoint.epoch(),
+                    checkpoint.seq(),
+                    Set.copyOf(tables),
+                    publisher::publish);
+            this.stream = new DebeziumStream(config, lane, this::take);
+        }
+
+        void stream(Topics topics) throws InterruptedException {
+            log.info("lane {}: streaming from {}, after seq {}", lane.name(), checkpoint.position(), checkpoint.seq());
+            Throwable ended;
+            try (SourceWatch watch = new SourceWatch(config, slot, publication, topics, checkpoint.topicIds(), this::fail)) {
+                stop.then(this::closeInBackground);
+                ended = stream.run();
+            }
+            if (failure != null) {
+                throw failure;
+            }
+            if (ended != null) {
+                throw streamFailure(ended);
+            }
+            publisher.awaitAcknowledged();
+            saveCheckpoint();
+        }
+
+        private Failure streamFailure(Throwable ended) {
+            for (Throwable cause = ended; cause != null; cause = cause.getCause()) {
+                if (cause instanceof Failure known) {
+                    return known;
+                }
+                if (cause instanceof SQLException e) {
+                    Failure sorted = SourceFailures.translate(config.source(), "streaming", e);
+                    // a stream breaks in many ways; the next start tells a passing one from one that needs a person
+                    return sorted instanceof Failure.Retryable
+                            ? sorted
+                            : new Failure.Retryable(sorted.getMessage(), ended);
+                }
+            }
+            return new Failure.Retryable("the stream ended: " + ended, ended);
+        }
+
+        private void closeInBackground() {
+            Thread closer = new Thread(stream::close, "capture-close");
+            closer.setDaemon(true);
+            closer.start();
+        }
+
+        private void fail(RuntimeException reason) {
+            if (failure == null) {
+                failure = reason;
+                closeInBackground();
+            }
+        }
+
+        private void take(List<RecordChangeEvent<SourceRecord>> records, DebeziumStream.Acknowledge acknowledge)
+                throws InterruptedException {
+            if (failure != null) {
+                return;
+            }
+            try {
+                if (!beganChecked) {
+                    requireStreamBeganAtCheckpoint();
+                }
+                for (RecordChangeEvent<SourceRecord> event : records) {
+                    Boundary boundary = sequencer.stamp(event.record());
+                    if (boundary != null) {
+                        complete = boundary;
+                        completeEvent = event;
+                    }
+                }
+                if (complete != null && System.nanoTime() - checkpointedAt >= checkpointNanos) {
+                    publisher.awaitAcknowledged();
+                    saveCheckpoint();
+                    acknowledge.upTo(completeEvent);
+                    completeEvent = null;
+                }
+            } catch (RuntimeException e) {
+                fail(e);
+            }
+        }
+
+        private void saveCheckpoint() {
+            if (complete == null || complete.seq() == checkpoint.seq()) {
+                return;
+            }
+            checkpoint = checkpoint.at(complete.seq(), complete.end());
+            checkpoints.save(checkpoint);
+            checkpointedAt = System.nanoTime();
+            complete = null;
+            Failpoints.reach("capture.before-acknowledge");
+        }
+
+        private void requireStreamBeganAtCheckpoint() {
+            try (Connection source = Databases.connect(config.source(), "sluice-capture start")) {
+                slot.requireStreamBeganAt(source, checkpoint.position());
+            } catch (SQLException e) {
+                throw SourceFailures.translate(config.source(), "checking the replication slot", e);
+            }
+            beganChecked = true;
+            recovered();
+        }
+    }
+}

@@ -1,0 +1,122 @@
+package dev.sluice.capture;
+
+import dev.sluice.config.KafkaClients;
+import dev.sluice.config.KafkaConfig;
+import dev.sluice.process.Failpoints;
+import dev.sluice.schemas.Failure;
+import dev.sluice.schemas.Stop;
+import java.time.Duration;
+import java.util.Properties;
+import java.util.concurrent.atomic.AtomicReference;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.ProducerConfig;
+import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.clients.producer.RecordMetadata;
+import org.apache.kafka.common.KafkaException;
+import org.apache.kafka.common.errors.InterruptException;
+import org.apache.kafka.common.errors.RecordTooLargeException;
+import org.apache.kafka.common.serialization.ByteArraySerializer;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Sends the lane's records to Kafka.
+ *
+ * <p>Delivery: idempotent and acknowledged by all in-sync replicas. Nothing is known to be delivered until
+ * {@link #awaitAcknowledged} has returned; after one failure every further call fails.
+ *
+ * <p>Threads: one, beside the producer's own, which calls back.
+ */
+final class ChangePublisher implements AutoCloseable {
+    private static final Logger log = LoggerFactory.getLogger(ChangePublisher.class);
+    private static final long REPORT_AFTER_NANOS = Duration.ofSeconds(3).toNanos();
+
+    private final KafkaProducer<byte[], byte[]> producer;
+    private final int maxRecordBytes;
+    private final AtomicReference<Exception> failed = new AtomicReference<>();
+    private final Object acknowledgement = new Object();
+    private long sent;
+    private volatile long acknowledged;
+
+    ChangePublisher(KafkaConfig kafka, String lane) {
+        Properties settings = KafkaClients.base(kafka, "sluice-changes-" + lane);
+        settings.put(ProducerConfig.ACKS_CONFIG, "all");
+        settings.put(ProducerConfig.ENABLE_IDEMPOTENCE_CONFIG, "true");
+        settings.put(ProducerConfig.COMPRESSION_TYPE_CONFIG, "lz4");
+        settings.put(ProducerConfig.LINGER_MS_CONFIG, "1");
+        settings.put(ProducerConfig.BATCH_SIZE_CONFIG, "131072");
+        settings.put(ProducerConfig.MAX_REQUEST_SIZE_CONFIG, Integer.toString(kafka.maxRecordBytes()));
+        settings.put(
+                ProducerConfig.BUFFER_MEMORY_CONFIG, Long.toString(Math.max(32L << 20, 2L * kafka.maxRecordBytes())));
+        producer = new KafkaProducer<>(settings, new ByteArraySerializer(), new ByteArraySerializer());
+        maxRecordBytes = kafka.maxRecordBytes();
+    }
+
+    /** Hands one record over; blocks while the producer's buffer is full. */
+    void publish(ProducerRecord<byte[], byte[]> record) {
+        throwIfFailed();
+        try {
+            sent++;
+            producer.send(record, this::acknowledge);
+        } catch (InterruptException e) {
+            throw e;
+        } catch (KafkaException e) {
+            throw failure(e);
+        }
+        Failpoints.reach("capture.after-produce");
+    }
+
+    private void acknowledge(RecordMetadata metadata, Exception failure) {
+        if (failure != null) {
+            failed.compareAndSet(null, failure);
+        }
+        synchronized (acknowledgement) {
+            acknowledged++;
+            acknowledgement.notifyAll();
+        }
+    }
+
+    /** Returns when the brokers have everything published so far. */
+    void awaitAcknowledged() throws InterruptedException {
+        long started = System.nanoTime();
+        long reported = started;
+        synchronized (acknowledgement) {
+            while (acknowledged < sent) {
+                acknowledgement.wait(500);
+                long now = System.nanoTime();
+                if (now - reported > REPORT_AFTER_NANOS) {
+                    reported = now;
+                    log.warn(
+                            "kafka: waiting {} s for the brokers to acknowledge {} records",
+                            Duration.ofNanos(now - started).toSeconds(),
+                            sent - acknowledged);
+                }
+            }
+        }
+        throwIfFailed();
+    }
+
+    private void throwIfFailed() {
+        Exception failure = failed.get();
+        if (failure != null) {
+            throw failure(failure);
+        }
+    }
+
+    private Failure failure(Exception e) {
+        Throwable cause = e.getCause() instanceof RecordTooLargeException ? e.getCause() : e;
+        if (cause instanceof RecordTooLargeException) {
+            return new Failure.Fatal(
+                    Stop.SETUP,
+                    "a change is larger than kafka.maxRecordBytes=%d: %s".formatted(maxRecordBytes, cause.getMessage()),
+                    "raise kafka.maxRecordBytes, and max.message.bytes of the table's change topic with it",
+                    cause);
+        }
+        return new Failure.Retryable("kafka: publishing changes: " + e.getMessage(), e);
+    }
+
+    @Override
+    public void close() {
+        producer.close(Duration.ofSeconds(2));
+    }
+}

@@ -1,0 +1,131 @@
+package dev.sluice.capture;
+
+import dev.sluice.config.KafkaClients;
+import dev.sluice.config.KafkaConfig;
+import dev.sluice.config.PipelineConfig;
+import dev.sluice.schemas.Failure;
+import dev.sluice.schemas.Stop;
+import java.time.Duration;
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.concurrent.ExecutionException;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.clients.admin.TopicDescription;
+import org.apache.kafka.common.KafkaFuture;
+import org.apache.kafka.common.errors.TopicExistsException;
+import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
+
+/** Makes the pipeline's topics and knows them by Kafka's ids, so that one made anew is not taken for the old one. */
+final class Topics implements AutoCloseable {
+    private final Admin admin;
+    private final KafkaConfig kafka;
+    private final PipelineConfig config;
+
+    Topics(PipelineConfig config) {
+        this.config = config;
+        this.kafka = config.kafka();
+        this.admin = Admin.create(KafkaClients.base(kafka, "sluice-topics"));
+    }
+
+    Admin admin() {
+        return admin;
+    }
+
+    void createCheckpointTopic() {
+        create(
+                config.topics().checkpoint(),
+                1,
+                Map.of(
+                        "cleanup.policy", "compact",
+                        "segment.ms", "600000",
+                        "segment.bytes", "4194304",
+                        "min.cleanable.dirty.ratio", "0.1"));
+    }
+
+    void createControlTopic() {
+        create(config.topics().control(), 1, changeTopicSettings());
+    }
+
+    void createChangeTopic(String topic) {
+        create(topic, kafka.partitions(), changeTopicSettings());
+    }
+
+    private Map<String, String> changeTopicSettings() {
+        return Map.of(
+                "cleanup.policy", "delete",
+                "retention.ms", Long.toString(kafka.retention().toMillis()),
+                "max.message.bytes", Integer.toString(kafka.maxRecordBytes()));
+    }
+
+    private void create(String topic, int partitions, Map<String, String> settings) {
+        NewTopic wanted = new NewTopic(
+                        topic,
+                        Optional.of(partitions),
+                        kafka.replicationFactor() < 0
+                                ? Optional.empty()
+                                : Optional.of((short) kafka.replicationFactor()))
+                .configs(settings);
+        try {
+            get(admin.createTopics(List.of(wanted)).all(), "creating topic " + topic);
+        } catch (Failure e) {
+            if (!(e.getCause() instanceof TopicExistsException)) {
+                throw e;
+            }
+        }
+    }
+
+    /** Kafka's id of each topic that exists. */
+    Map<String, String> ids(Collection<String> topics) {
+        Map<String, String> ids = new TreeMap<>();
+        Map<String, KafkaFuture<TopicDescription>> answers = new HashMap<>(admin.describeTopics(topics).topicNameValues());
+        answers.forEach((topic, answer) -> {
+            try {
+                ids.put(topic, get(answer, "describing topic " + topic).topicId().toString());
+            } catch (Failure e) {
+                if (!(e.getCause() instanceof UnknownTopicOrPartitionException)) {
+                    throw e;
+                }
+            }
+        });
+        return ids;
+    }
+
+    /**
+     * Throws unless every topic is the one that the checkpoint knows.
+     *
+     * @throws Failure.Fatal naming the topics that are gone or were made anew
+     */
+    void requireSame(Map<String, String> known) {
+        Map<String, String> now = ids(known.keySet());
+        known.forEach((topic, id) -> {
+            if (!id.equals(now.get(topic))) {
+                throw new Failure.Fatal(
+                        Stop.HOLE,
+                        "topic '%s' was deleted%s: its records are gone, the target may not have had them all"
+                                .formatted(topic, now.containsKey(topic) ? " and made anew" : ""),
+                        "the mapped tables must be read again: follow \"Starting a lane anew\" in docs/runbook.md");
+            }
+        });
+    }
+
+    private static <T> T get(KafkaFuture<T> answer, String doing) {
+        try {
+            return answer.get();
+        } catch (ExecutionException e) {
+            throw new Failure.Retryable("kafka: " + doing + ": " + e.getCause().getMessage(), e.getCause());
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new Failure.Retryable("interrupted while " + doing, e);
+        }
+    }
+
+    @Override
+    public void close() {
+        admin.close(Duration.ofSeconds(2));
+    }
+}

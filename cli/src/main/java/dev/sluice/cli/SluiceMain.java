@@ -1,0 +1,82 @@
+package dev.sluice.cli;
+
+import dev.sluice.apply.ApplyMain;
+import dev.sluice.apply.ApplyStats;
+import dev.sluice.capture.CaptureMain;
+import dev.sluice.process.Processes;
+import java.nio.file.Path;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.HelpCommand;
+import picocli.CommandLine.IVersionProvider;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+/** The {@code sluice} command. Exit codes: {@link dev.sluice.schemas.Stop}. */
+@Command(
+        name = "sluice",
+        description = "Keeps a service's PostgreSQL in step with the monolith's it comes from.",
+        subcommands = {CheckCommand.class, HelpCommand.class},
+        mixinStandardHelpOptions = true,
+        versionProvider = SluiceMain.Version.class,
+        synopsisSubcommandLabel = "COMMAND",
+        footer = {"", "  demo     Shows it all in one process, on servers of its own: sluice demo --help", ""},
+        usageHelpWidth = 100,
+        exitCodeListHeading = "Exit codes:%n",
+        exitCodeList = {
+            " 0:done, or stopped and drained",
+            " 1:failed, a restart may help; of check: errors found",
+            " 2:wrong command line",
+            " 3:differences found",
+            "10:a hole in the lane, rows must be read again",
+            "11:a database or Kafka is not set up as it must be",
+            "12:another server answers",
+            "13:credentials refused",
+            "14:a row that the target can never take",
+            "78:wrong configuration",
+            "143:stopped before it was drained"
+        })
+public final class SluiceMain {
+
+    private SluiceMain() {}
+
+    public static void main(String[] arguments) {
+        System.exit(command().execute(arguments));
+    }
+
+    static CommandLine command() {
+        return new CommandLine(new SluiceMain());
+    }
+
+    /** The option that every command has. */
+    static final class ConfigOption {
+        @Option(
+                names = {"-c", "--config"},
+                paramLabel = "FILE",
+                defaultValue = "pipeline.yml",
+                description = "The pipeline's configuration (default: ${DEFAULT-VALUE}).")
+        private Path file;
+
+        Path file() {
+            return file;
+        }
+    }
+
+    @Command(name = "capture", description = "Carries the source's changes to Kafka, until it is stopped.")
+    int capture(@Mixin ConfigOption config) {
+        return Processes.run("capture", config.file(), CaptureMain::run);
+    }
+
+    @Command(name = "apply", description = "Writes the changes from Kafka to the target, until it is stopped.")
+    int apply(@Mixin ConfigOption config) {
+        return Processes.run("apply", config.file(), (pipeline, stop) -> ApplyMain.run(pipeline, stop, new ApplyStats()));
+    }
+
+    static final class Version implements IVersionProvider {
+        @Override
+        public String[] getVersion() {
+            String version = SluiceMain.class.getPackage().getImplementationVersion();
+            return new String[] {"sluice " + (version == null ? "(built from a working tree)" : version)};
+        }
+    }
+}

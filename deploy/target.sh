@@ -1,0 +1,10 @@
+#!/bin/sh
+# Run once, by the target's image, after the shop's tables have been made: what Sluice needs there, and no more.
+set -eu
+psql -v ON_ERROR_STOP=1 -v password="$(cat /run/secrets/target_password)" -U "$POSTGRES_USER" -d "$POSTGRES_DB" <<'SQL'
+CREATE ROLE sluice LOGIN PASSWORD :'password';
+CREATE SCHEMA sluice AUTHORIZATION sluice;
+GRANT USAGE ON SCHEMA public TO sluice;
+GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE
+    ON customers, addresses, products, orders, order_items, payments TO sluice;
+SQL

@@ -1,0 +1,169 @@
+package dev.sluice.reconciler;
+
+import dev.sluice.catalog.Column;
+import dev.sluice.catalog.TableShape;
+import dev.sluice.config.TableMapping;
+import dev.sluice.schemas.Failure;
+import dev.sluice.schemas.Stop;
+import dev.sluice.schemas.TableId;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.function.Function;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+
+/**
+ * Which columns of a table are compared, and the two statements that read them as texts which are equal exactly if the
+ * values are.
+ *
+ * <p>A text is what the type's output function prints under the settings of {@link RowComparison}, except: floats and
+ * timestamps are the bytes of their send functions, which no setting touches, and {@code char(n)} keeps its padding.
+ * Texts longer than {@value #LONG} bytes are replaced by their SHA-256 in the server, so neither side's long values
+ * travel.
+ *
+ * <p>Rows come ordered by their key's texts as UTF-8 bytes: the one order that both servers and Java agree about,
+ * whatever collations the databases have. Tables without a key come as digests of whole rows with their number.
+ */
+final class ComparedTable {
+    private static final int LONG = 200;
+
+    /** Send functions by type oid, stable since the first version of each type. Source: {@code pg_type.dat}. */
+    private static final Map<Integer, String> SEND =
+            Map.of(700, "float4send", 701, "float8send", 1114, "timestamp_send", 1184, "timestamptz_send");
+
+    /** Types whose text is never long: bool, int8, int2, int4, oid, date, time, timetz, uuid. */
+    private static final Set<Integer> SHORT = Set.of(16, 20, 21, 23, 26, 1082, 1083, 1266, 2950);
+
+    private static final int BPCHAR = 1042;
+
+    /** One compared value; the expressions are SQL and give texts. */
+    private record Pair(String column, String source, String target, boolean isShort) {}
+
+    private final TableMapping mapping;
+    private final List<String> key;
+    private final List<Pair> pairs = new ArrayList<>();
+    private final List<String> notCompared = new ArrayList<>();
+
+    /** @throws Failure.Fatal if the target lacks a column of the source, and the mapping does not leave it out */
+    ComparedTable(TableMapping mapping, TableShape source, TableShape target) {
+        this.mapping = mapping;
+        boolean keyIsMapped = source.keyColumns().stream().noneMatch(mapping.exclude()::contains);
+        key = keyIsMapped ? source.keyColumns() : List.of();
+        source.columns().forEach(column -> addColumn(column, target));
+        mapping.constants().forEach((name, value) -> addConstant(name, value, target));
+        listUnmapped(source, target);
+    }
+
+    private void addColumn(Column column, TableShape target) {
+        if (mapping.exclude().contains(column.name())) {
+            notCompared.add(column.name() + " (left out by the mapping)");
+            return;
+        }
+        String name = mapping.targetColumn(column.name());
+        Column there = target.column(name).orElse(null);
+        if (there == null && column.generated()) {
+            notCompared.add(column.name() + " (generated, not in the target)");
+        } else if (there == null) {
+            throw missing(name, target);
+        } else {
+            boolean isShort = isShort(column) && isShort(there);
+            pairs.add(new Pair(column.name(), text(column, there), text(there, column), isShort));
+        }
+    }
+
+    /** The target's server says whether its column is the constant, since only it knows the column's type. */
+    private void addConstant(String name, String value, TableShape target) {
+        Column there = target.column(name).orElseThrow(() -> missing(name, target));
+        String constant = "('" + value.replace("'", "''") + "'::" + there.type() + ")::text";
+        String is = "CASE WHEN " + TableId.quote(name) + "::text = " + constant + " THEN 'same' ELSE 'other' END";
+        pairs.add(new Pair(name, "'same'", is, true));
+    }
+
+    private void listUnmapped(TableShape source, TableShape target) {
+        Set<String> mapped = source.columns().stream()
+                .filter(column -> !mapping.exclude().contains(column.name()))
+                .map(column -> mapping.targetColumn(column.name()))
+                .collect(Collectors.toSet());
+        target.columns().stream()
+                .map(Column::name)
+                .filter(name -> !mapped.contains(name) && !mapping.constants().containsKey(name))
+                .forEach(name -> notCompared.add(name + " (in the target only)"));
+    }
+
+    private Failure.Fatal missing(String column, TableShape target) {
+        return new Failure.Fatal(
+                Stop.SETUP,
+                "target %s has no column %s".formatted(target.id(), column),
+                "add the column, or leave it out under tables of the configuration");
+    }
+
+    /** @param other the column on the other side: bytes of a send function are compared between equal types only */
+    private static String text(Column column, Column other) {
+        String name = TableId.quote(column.name());
+        boolean sameType = column.typeOid() == other.typeOid();
+        if (sameType && SEND.containsKey(column.typeOid())) {
+            return "encode(" + SEND.get(column.typeOid()) + "(" + name + "), 'hex')";
+        }
+        return column.typeOid() == BPCHAR ? "textin(bpcharout(" + name + "))" : name + "::text";
+    }
+
+    private static boolean isShort(Column column) {
+        return SEND.containsKey(column.typeOid()) || SHORT.contains(column.typeOid());
+    }
+
+    TableMapping mapping() {
+        return mapping;
+    }
+
+    boolean hasKey() {
+        return !key.isEmpty();
+    }
+
+    /** Source columns of the key, in its order. */
+    List<String> key() {
+        return key;
+    }
+
+    /** Source columns, or target columns of constants, in the order in which the statements give them. */
+    List<String> columns() {
+        return pairs.stream().map(Pair::column).toList();
+    }
+
+    List<String> notCompared() {
+        return notCompared;
+    }
+
+    String sourceSql() {
+        return hasKey() ? rows(mapping.source(), key, Pair::source) : digests(mapping.source(), Pair::source);
+    }
+
+    String targetSql() {
+        List<String> targetKey = key.stream().map(mapping::targetColumn).toList();
+        return hasKey() ? rows(mapping.target(), targetKey, Pair::target) : digests(mapping.target(), Pair::target);
+    }
+
+    private String rows(TableId table, List<String> keyColumns, Function<Pair, String> expression) {
+        Stream<String> keys = keyColumns.stream().map(column -> TableId.quote(column) + "::text");
+        Stream<String> values = pairs.stream()
+                .map(pair -> pair.isShort() ? expression.apply(pair) : shortened(expression.apply(pair)));
+        String order = keyColumns.stream()
+                .map(column -> "convert_to(" + TableId.quote(column) + "::text, 'UTF8')")
+                .collect(Collectors.joining(", "));
+        return "SELECT " + Stream.concat(keys, values).collect(Collectors.joining(", ")) + " FROM " + table.quoted()
+                + " ORDER BY " + order;
+    }
+
+    private String digests(TableId table, Function<Pair, String> expression) {
+        String row = pairs.stream().map(expression).collect(Collectors.joining(", ", "ROW(", ")::text"));
+        return "SELECT encode(digest, 'hex'), count(*)::text FROM (SELECT sha256(convert_to(" + row
+                + ", 'UTF8')) AS digest FROM " + table.quoted() + ") AS digests GROUP BY digest ORDER BY digest";
+    }
+
+    /** The first character tells a short text from a digest, so none can pass for the other. */
+    private static String shortened(String text) {
+        return "CASE WHEN octet_length(" + text + ") <= " + LONG + " THEN '=' || " + text
+                + " ELSE '#' || encode(sha256(convert_to(" + text + ", 'UTF8')), 'hex') END";
+    }
+}

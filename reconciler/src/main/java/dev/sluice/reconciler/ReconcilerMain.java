@@ -1,0 +1,86 @@
+package dev.sluice.reconciler;
+
+import dev.sluice.config.ConfigReader;
+import dev.sluice.config.InvalidConfigException;
+import dev.sluice.config.PipelineConfig;
+import dev.sluice.schemas.Failure;
+import dev.sluice.schemas.Stop;
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.concurrent.Callable;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+/** Runs the reconciler. Exit codes: those of {@link Stop}. */
+@Command(
+        name = "reconciler",
+        description = "Compares source and target.",
+        mixinStandardHelpOptions = true,
+        synopsisSubcommandLabel = "COMMAND",
+        subcommands = ReconcilerMain.Compare.class)
+public final class ReconcilerMain {
+    private ReconcilerMain() {}
+
+    public static void main(String[] arguments) {
+        System.exit(new CommandLine(new ReconcilerMain()).execute(arguments));
+    }
+
+    /** {@code compare}: both databases at rest, row by row. */
+    @Command(
+            name = "compare",
+            description = {
+                "Compares every mapped table of source and target row by row.",
+                "Both must be at rest and everything applied: stop the writers first."
+            },
+            mixinStandardHelpOptions = true,
+            exitCodeListHeading = "Exit codes:%n",
+            exitCodeList = {
+                " 0:everything is equal",
+                " 1:a database could not be reached",
+                " 3:something differs; the keys are printed",
+                "11:a table or column is missing, or may not be read",
+                "13:a server refused the credentials",
+                "78:the configuration is wrong"
+            })
+    public static final class Compare implements Callable<Integer> {
+        @Option(names = {"-c", "--config"}, required = true, paramLabel = "FILE", description = "pipeline.yml")
+        private Path file;
+
+        @Spec
+        private CommandSpec spec;
+
+        @Override
+        public Integer call() {
+            PrintWriter out = spec.commandLine().getOut();
+            PrintWriter err = spec.commandLine().getErr();
+            try {
+                return compare(ConfigReader.read(file, System.getenv()), out).exitCode();
+            } catch (InvalidConfigException e) {
+                err.println(e.report(file));
+                return Stop.CONFIG.exitCode();
+            } catch (Failure.Fatal e) {
+                err.println(e.getMessage());
+                err.println("remedy: " + e.remedy());
+                return e.stop().exitCode();
+            } catch (Failure.Retryable e) {
+                err.println(e.getMessage());
+                return Stop.FAILED.exitCode();
+            }
+        }
+    }
+
+    /**
+     * Compares, and prints the report.
+     *
+     * @return {@link Stop#CLEAN} if everything is equal, else {@link Stop#DIFFERENT}
+     */
+    public static Stop compare(PipelineConfig config, PrintWriter out) {
+        ComparisonReport report = new RowComparison(config).run();
+        report.lines().forEach(out::println);
+        out.flush();
+        return report.isEqual() ? Stop.CLEAN : Stop.DIFFERENT;
+    }
+}

@@ -1,0 +1,117 @@
+package dev.sluice.reconciler;
+
+import dev.sluice.reconciler.RowDifference.Kind;
+import java.sql.SQLException;
+import java.util.ArrayList;
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.StringJoiner;
+
+/** Walks through both sides of one table in the order of their keys and counts what is not the same. */
+final class TableMerge {
+    private final ComparedTable table;
+    private final RowStream source;
+    private final RowStream target;
+    private final Map<Kind, Long> counts = new EnumMap<>(Kind.class);
+    private final List<RowDifference> differences = new ArrayList<>();
+    private long sourceRows;
+    private long targetRows;
+
+    TableMerge(ComparedTable table, RowStream source, RowStream target) {
+        this.table = table;
+        this.source = source;
+        this.target = target;
+    }
+
+    TableComparison run() throws SQLException {
+        if (table.hasKey()) {
+            mergeRows();
+        } else {
+            mergeDigests();
+        }
+        return new TableComparison(
+                table.mapping().source(),
+                table.mapping().target(),
+                sourceRows,
+                targetRows,
+                counts.getOrDefault(Kind.MISSING, 0L),
+                counts.getOrDefault(Kind.EXTRA, 0L),
+                counts.getOrDefault(Kind.DIFFERING, 0L),
+                List.copyOf(differences),
+                table.notCompared());
+    }
+
+    private void mergeRows() throws SQLException {
+        int keyWidth = table.key().size();
+        while (source.hasRow() || target.hasRow()) {
+            int order = RowStream.compareKeys(source, target, keyWidth);
+            if (order < 0) {
+                found(Kind.MISSING, 1, key(source), List.of());
+                source.next();
+            } else if (order > 0) {
+                found(Kind.EXTRA, 1, key(target), List.of());
+                target.next();
+            } else {
+                compareValues(keyWidth);
+                source.next();
+                target.next();
+            }
+        }
+        sourceRows = source.count();
+        targetRows = target.count();
+    }
+
+    private void compareValues(int keyWidth) {
+        List<String> columns = new ArrayList<>();
+        for (int i = 0; i < table.columns().size(); i++) {
+            if (!Objects.equals(source.row()[keyWidth + i], target.row()[keyWidth + i])) {
+                columns.add(table.columns().get(i));
+            }
+        }
+        if (!columns.isEmpty()) {
+            found(Kind.DIFFERING, 1, key(source), columns);
+        }
+    }
+
+    /** A digest stands for any number of equal rows, so each row of the stream is a digest and its number of rows. */
+    private void mergeDigests() throws SQLException {
+        while (source.hasRow() || target.hasRow()) {
+            int order = RowStream.compareKeys(source, target, 1);
+            long here = order <= 0 ? Long.parseLong(source.row()[1]) : 0;
+            long there = order >= 0 ? Long.parseLong(target.row()[1]) : 0;
+            String key = "row of digest " + (order <= 0 ? source : target).row()[0].substring(0, 16);
+            if (here > there) {
+                found(Kind.MISSING, here - there, key, List.of());
+            } else if (there > here) {
+                found(Kind.EXTRA, there - here, key, List.of());
+            }
+            sourceRows += here;
+            targetRows += there;
+            if (order <= 0) {
+                source.next();
+            }
+            if (order >= 0) {
+                target.next();
+            }
+        }
+    }
+
+    private void found(Kind kind, long rows, String key, List<String> columns) {
+        long before = counts.getOrDefault(kind, 0L);
+        counts.put(kind, before + rows);
+        if (before < RowComparison.LISTED) {
+            differences.add(new RowDifference(kind, key, columns));
+        }
+    }
+
+    private String key(RowStream stream) {
+        StringJoiner text = new StringJoiner(", ");
+        List<String> values = stream.key(table.key().size());
+        for (int i = 0; i < values.size(); i++) {
+            text.add(table.key().get(i) + "=" + values.get(i));
+        }
+        return text.toString();
+    }
+}

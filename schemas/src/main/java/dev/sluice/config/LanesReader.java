@@ -1,0 +1,232 @@
+package dev.sluice.config;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.MissingNode;
+import dev.sluice.schemas.TableId;
+import dev.sluice.schemas.TopicNames;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.regex.Pattern;
+
+/** Reads {@code lanes} and {@code tables}, the two lists that refer to each other. */
+final class LanesReader {
+
+    /** Of the server: {@code ReplicationSlotValidateName}. */
+    private static final Pattern SLOT = Pattern.compile("[a-z0-9_]{1,63}");
+
+    /** pgoutput folds unquoted names to lower case, and Debezium hands this one over unquoted. */
+    private static final Pattern PUBLICATION = Pattern.compile("[a-z_][a-z0-9_]{0,62}");
+
+    private static final Pattern LANE = Pattern.compile("[a-z0-9_]{1,40}");
+    private static final int LONGEST_IDENTIFIER_BYTES = 63;
+    private static final int LONGEST_TOPIC = 249;
+
+    /** Stands for a table whose name could not be read, and was reported. */
+    private static final TableId UNREADABLE = new TableId("?", "?");
+
+    private final ConfigSection root;
+    private final String pipeline;
+    private final TopicNames topics;
+    private final List<String> problems;
+    private final Map<String, String> users = new HashMap<>();
+
+    LanesReader(ConfigSection root, String pipeline, String topicPrefix, List<String> problems) {
+        this.root = root;
+        this.pipeline = pipeline;
+        this.topics = new TopicNames(topicPrefix);
+        this.problems = problems;
+    }
+
+    List<LaneConfig> lanes() {
+        Map<String, LaneConfig> lanes = new LinkedHashMap<>();
+        Map<String, String> paths = new HashMap<>();
+        Map<String, JsonNode> declared = new LinkedHashMap<>(root.list("lanes"));
+        if (declared.isEmpty()) {
+            LaneConfig main = lane(new ConfigSection("lanes", MissingNode.getInstance(), nothing(), problems), "main");
+            lanes.put("main", main);
+        }
+        declared.forEach((path, node) -> {
+            ConfigSection section = new ConfigSection(path, node, nothing(), problems);
+            LaneConfig lane = lane(section, section.text("name"));
+            section.reportUnknown();
+            lanes.put(lane.name(), lane);
+            paths.put(lane.name(), path);
+        });
+        List<TableMapping> tables = tables(lanes.keySet());
+        List<LaneConfig> filled = new ArrayList<>();
+        for (LaneConfig lane : lanes.values()) {
+            List<TableMapping> own = tables.stream().filter(table -> table.lane().equals(lane.name())).toList();
+            if (own.isEmpty() && paths.containsKey(lane.name())) {
+                problems.add("%s: no table is in lane '%s'; give it tables or leave it out"
+                        .formatted(paths.get(lane.name()), lane.name()));
+            }
+            filled.add(new LaneConfig(lane.name(), lane.slot(), lane.publication(), lane.createPublication(), own));
+        }
+        return filled;
+    }
+
+    private LaneConfig lane(ConfigSection section, String name) {
+        String byDefault = "sluice_" + pipeline + "_" + name;
+        LaneConfig lane = new LaneConfig(
+                name,
+                section.text("slot", byDefault),
+                section.text("publication", byDefault),
+                section.flag("createPublication", true),
+                List.of());
+        if (name.isEmpty() || pipeline.isEmpty()) {
+            return lane; // said already
+        }
+        if (!LANE.matcher(name).matches()) {
+            section.problem("name", "must be 1 to 40 of a-z, 0-9 and _, it names the slot; was '%s'".formatted(name));
+            return lane;
+        }
+        if (!SLOT.matcher(lane.slot()).matches()) {
+            section.problem("slot", "must be 1 to 63 of a-z, 0-9 and _, as PostgreSQL asks; was '%s'".formatted(lane.slot()));
+        }
+        if (!PUBLICATION.matcher(lane.publication()).matches()) {
+            section.problem("publication", "must be 1 to 63 of a-z, 0-9 and _, not starting with a digit; was '%s'"
+                    .formatted(lane.publication()));
+        }
+        claim("lane " + name, section, "name", "choose another name");
+        claim("slot " + lane.slot(), section, "slot", "each lane needs its own");
+        claim("publication " + lane.publication(), section, "publication", "each lane needs its own");
+        return lane;
+    }
+
+    private List<TableMapping> tables(Set<String> lanes) {
+        List<TableMapping> tables = new ArrayList<>();
+        Map<String, JsonNode> elements = root.list("tables");
+        if (elements.isEmpty()) {
+            root.problem("tables", "is required, with at least one table");
+        }
+        String firstLane = lanes.iterator().next();
+        elements.forEach((path, node) -> {
+            if (node.isTextual()) {
+                ConfigSection section = new ConfigSection(path, MissingNode.getInstance(), nothing(), problems);
+                TableId table = table(path, node.asText());
+                tables.add(checked(section, TableMapping.identity(table, firstLane), lanes));
+            } else {
+                ConfigSection section = new ConfigSection(path, node, nothing(), problems);
+                tables.add(checked(section, mapping(section, firstLane), lanes));
+                section.reportUnknown();
+            }
+        });
+        return tables;
+    }
+
+    private TableMapping mapping(ConfigSection section, String firstLane) {
+        TableId source = table(section.path("source"), section.text("source"));
+        String targetText = section.text("target", "");
+        TableId target = targetText.isEmpty() ? source : table(section.path("target"), targetText);
+        return new TableMapping(
+                source,
+                target,
+                section.text("lane", firstLane),
+                section.exactTexts("rename"),
+                section.texts("exclude"),
+                section.exactTexts("constants"));
+    }
+
+    private TableMapping checked(ConfigSection section, TableMapping mapping, Set<String> lanes) {
+        if (!lanes.contains(mapping.lane())) {
+            section.problem("lane", "there is no lane '%s'; %s".formatted(
+                    mapping.lane(),
+                    Nearest.to(mapping.lane(), lanes)
+                            .map(meant -> "did you mean '" + meant + "'?")
+                            .orElse("lanes are: " + String.join(", ", lanes))));
+        }
+        if (mapping.source() != UNREADABLE) {
+            if (!claim("source table " + mapping.source(), section, "source", "name each table once")) {
+                return mapping; // the rest would say it again
+            }
+            checkTopic(section, mapping.source());
+        }
+        if (mapping.target() != UNREADABLE) {
+            claim("target table " + mapping.target(), section, "target", "two sources cannot share a target");
+            if (mapping.target().schema().equals("sluice")) {
+                section.problem("target", "schema 'sluice' of the target belongs to Sluice; choose another, was " + mapping.target());
+            }
+        }
+        checkColumns(section, mapping);
+        return mapping;
+    }
+
+    private void checkTopic(ConfigSection section, TableId table) {
+        String topic = topics.change(table);
+        claim("topic " + topic, section, "source", "rename one of the tables' schemas or put it into another pipeline");
+        if (topic.length() > LONGEST_TOPIC) {
+            section.problem("source", "its topic would be named with %d characters, Kafka takes %d; shorten kafka.topicPrefix: %s"
+                    .formatted(topic.length(), LONGEST_TOPIC, topic));
+        }
+    }
+
+    private void checkColumns(ConfigSection section, TableMapping mapping) {
+        Map<String, String> filledBy = new HashMap<>();
+        mapping.rename().forEach((column, renamed) -> {
+            String key = "rename." + column;
+            if (mapping.exclude().contains(column)) {
+                section.problem(key, "column '%s' is also in exclude; take it out of one of them".formatted(column));
+            }
+            String other = filledBy.putIfAbsent(renamed, column);
+            if (other != null) {
+                section.problem(key, "column '%s' is already given the name '%s'; choose another".formatted(other, renamed));
+            }
+            checkIdentifier(section, key, column);
+            checkIdentifier(section, key, renamed);
+        });
+        mapping.constants().keySet().forEach(column -> {
+            String key = "constants." + column;
+            if (filledBy.containsKey(column)) {
+                section.problem(key, "target column '%s' is filled by source column '%s' through rename; drop one of them"
+                        .formatted(column, filledBy.get(column)));
+            }
+            checkIdentifier(section, key, column);
+        });
+        mapping.exclude().forEach(column -> checkIdentifier(section, "exclude", column));
+    }
+
+    private static void checkIdentifier(ConfigSection section, String key, String name) {
+        int bytes = name.getBytes(StandardCharsets.UTF_8).length;
+        if (bytes == 0 || bytes > LONGEST_IDENTIFIER_BYTES) {
+            section.problem(key, "a column's name has 1 to 63 bytes, was '%s'".formatted(name));
+        }
+    }
+
+    private TableId table(String path, String text) {
+        if (text.isEmpty()) {
+            return UNREADABLE; // said already
+        }
+        try {
+            TableId table = TableId.parse(text);
+            for (String name : List.of(table.schema(), table.table())) {
+                if (name.getBytes(StandardCharsets.UTF_8).length > LONGEST_IDENTIFIER_BYTES) {
+                    problems.add("%s: PostgreSQL's names have at most 63 bytes, was '%s'".formatted(path, name));
+                    return UNREADABLE;
+                }
+            }
+            return table;
+        } catch (IllegalArgumentException e) {
+            problems.add(path + ": " + e.getMessage());
+            return UNREADABLE;
+        }
+    }
+
+    /** Two claims of one thing are a problem, reported at the second; false if this is it. */
+    private boolean claim(String what, ConfigSection section, String key, String cure) {
+        String path = section.place(key);
+        String first = users.putIfAbsent(what, path);
+        if (first != null) {
+            problems.add("%s: %s is already at %s; %s".formatted(path, what, first, cure));
+        }
+        return first == null;
+    }
+
+    private Environment nothing() {
+        return new Environment(Map.of(), problems);
+    }
+}
