@@ -1,9 +1,7 @@
 package dev.sluice.cli;
 
 import dev.sluice.apply.ApplyMain;
-import dev.sluice.apply.ApplyStats;
 import dev.sluice.capture.CaptureMain;
-import dev.sluice.process.Processes;
 import java.nio.file.Path;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -16,7 +14,7 @@ import picocli.CommandLine.Option;
 @Command(
         name = "sluice",
         description = "Keeps a service's PostgreSQL in step with the monolith's it comes from.",
-        subcommands = {CheckCommand.class, HelpCommand.class},
+        subcommands = {CaptureMain.class, ApplyMain.class, CheckCommand.class, HelpCommand.class},
         mixinStandardHelpOptions = true,
         versionProvider = SluiceMain.Version.class,
         synopsisSubcommandLabel = "COMMAND",
@@ -60,16 +58,6 @@ public final class SluiceMain {
         Path file() {
             return file;
         }
-    }
-
-    @Command(name = "capture", description = "Carries the source's changes to Kafka, until it is stopped.")
-    int capture(@Mixin ConfigOption config) {
-        return Processes.run("capture", config.file(), CaptureMain::run);
-    }
-
-    @Command(name = "apply", description = "Writes the changes from Kafka to the target, until it is stopped.")
-    int apply(@Mixin ConfigOption config) {
-        return Processes.run("apply", config.file(), (pipeline, stop) -> ApplyMain.run(pipeline, stop, new ApplyStats()));
     }
 
     static final class Version implements IVersionProvider {
