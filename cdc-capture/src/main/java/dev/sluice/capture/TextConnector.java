@@ -1,16 +1,21 @@
 package dev.sluice.capture;
 
+import io.debezium.config.Configuration;
 import io.debezium.connector.postgresql.PostgresConnector;
 import io.debezium.connector.postgresql.PostgresConnectorConfig;
 import io.debezium.connector.postgresql.PostgresConnectorTask;
+import io.debezium.connector.postgresql.PostgresOffsetContext;
+import io.debezium.connector.postgresql.PostgresPartition;
 import io.debezium.connector.postgresql.PostgresSchema;
 import io.debezium.connector.postgresql.PostgresType;
 import io.debezium.connector.postgresql.TypeRegistry;
 import io.debezium.connector.postgresql.connection.PostgresConnection;
 import io.debezium.connector.postgresql.connection.ReplicationConnection;
+import io.debezium.pipeline.ChangeEventSourceCoordinator;
 import java.sql.Types;
 import java.time.Duration;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import org.apache.kafka.connect.connector.Task;
 
@@ -36,10 +41,24 @@ public final class TextConnector extends PostgresConnector {
         /** Below the server's {@code wal_sender_timeout}, 60 s by default. */
         private static final Duration STATUS_INTERVAL = Duration.ofSeconds(5);
 
+        private final CompletableFuture<ChangeEventSourceCoordinator<?, ?>> started = new CompletableFuture<>();
+
+        @Override
+        public ChangeEventSourceCoordinator<PostgresPartition, PostgresOffsetContext> start(Configuration config) {
+            try {
+                ChangeEventSourceCoordinator<PostgresPartition, PostgresOffsetContext> coordinator = super.start(config);
+                started.complete(coordinator);
+                return coordinator;
+            } catch (RuntimeException e) {
+                started.completeExceptionally(e);
+                throw e;
+            }
+        }
+
         @Override
         protected ReplicationConnection buildReplicationConnection(
                 PostgresConnection metadata, PostgresSchema schema, PostgresConnectorConfig config) {
-            return ReplicationConnection.builder(config)
+            ReplicationConnection text = ReplicationConnection.builder(config)
                     .withSlot(config.slotName())
                     .withPublication(config.publicationName())
                     .withTableFilter(config.getTableFilters())
@@ -52,6 +71,7 @@ public final class TextConnector extends PostgresConnector {
                     .withSchema(schema)
                     .jdbcMetadataConnection(metadata)
                     .build();
+            return new QuietConnection(text, () -> EventMetrics.switchOff(started.join()));
         }
     }
 
