@@ -53,8 +53,10 @@ final class ApplyLane {
     private final Progress progress;
     private final Pauses pauses = new Pauses();
     private String lastTrouble = "";
-    /** The next source transaction, too large for one batch, is written row by row: as sets it was refused. */
+    /** The next source transaction, too large for one batch, is written in order: as sets it was refused. */
     private boolean nextInOrder;
+    /** The next source transaction, too large for one batch, is known to lie beyond the target's position. */
+    private boolean nextIsBeyond;
 
     ApplyLane(PipelineConfig config, LaneConfig lane, StopSignal stop, ApplyStats stats) {
         this.config = config;
@@ -69,8 +71,8 @@ final class ApplyLane {
         return config.name() + "." + lane.name();
     }
 
-    /** A large transaction was refused as sets; the next run writes it in order. */
-    private static final class WriteInOrder extends RuntimeException {
+    /** A large transaction must be read again from its beginning, by the next run, which knows more about it. */
+    private static final class ReadAgain extends RuntimeException {
         private static final long serialVersionUID = 1L;
     }
 
@@ -81,8 +83,8 @@ final class ApplyLane {
                 if (lock.isHeld()) {
                     new Run(lock).serve();
                 }
-            } catch (WriteInOrder e) {
-                nextInOrder = true;
+            } catch (ReadAgain e) {
+                log.info("lane {}: reading a large transaction again", lane.name());
             } catch (Progress.Lost e) {
                 log.warn("lane {}: {}; standing by", lane.name(), e.getMessage());
             } catch (Failure.Poison e) {
@@ -120,8 +122,13 @@ final class ApplyLane {
     private static final class Transaction {
         final List<RowChange> changes = new ArrayList<>();
         final Map<TableId, Integer> counts = new HashMap<>();
+        final Lsn firstLsn;
         long bytes;
         LaneRecord end;
+
+        Transaction(Lsn firstLsn) {
+            this.firstLsn = firstLsn;
+        }
 
         /** Adds the next change; the delete half of a change of key gives way to the other half, which moves the row. */
         void add(RowChange change, LaneRecord record) {
@@ -165,6 +172,13 @@ final class ApplyLane {
         private Transaction open;
         /** Parts of the open transaction are in the open target transaction. */
         private boolean isStreaming;
+        /**
+         * The open transaction is too large for a batch and may have taken effect under an earlier epoch's numbers: its
+         * rows are dropped until its end tells.
+         */
+        private boolean isDropping;
+        /** A transaction beyond the position has been seen; everything after it is beyond too. */
+        private boolean isBeyond = nextIsBeyond;
 
         private long offsetsSavedAt = System.nanoTime();
 
@@ -176,9 +190,10 @@ final class ApplyLane {
         void serve() throws InterruptedException {
             try {
                 prepare();
-                try (LaneConsumer opened = new LaneConsumer(config, lane, progress.readOffsets(target), position)) {
+                Map<TopicPartition, Progress.Offset> saved = progress.readOffsets(target);
+                target.commit();
+                try (LaneConsumer opened = new LaneConsumer(config, lane, saved, position)) {
                     consumer = opened;
-                    target.commit();
                     lock.used();
                     log.info(
                             "lane {}: applying after seq {} of epoch {}, source position {}",
@@ -238,6 +253,7 @@ final class ApplyLane {
                 writeReady();
             }
             consumer.requireNoHole();
+            consumer.requireSamePartitions();
         }
 
         /**
@@ -251,6 +267,8 @@ final class ApplyLane {
             }
             ControlRecord.EpochStart start = (ControlRecord.EpochStart) next.get().control();
             if (position.epoch() == 0 && ready.isEmpty() || reached().compareTo(start.start()) >= 0) {
+                consumer.requireReads(start);
+                isBeyond = false;
                 consumer.merge().enter(next.get(), start);
                 log.info("lane {}: epoch {} begins at {}", lane.name(), start.epoch(), start.start());
             }
@@ -263,9 +281,9 @@ final class ApplyLane {
 
         private void take(LaneRecord record) throws SQLException {
             if (open == null) {
-                open = new Transaction();
+                open = new Transaction(record.lsn());
             }
-            TargetTable table = tablesByTopic.get(record.kafka().topic());
+            TargetTable table = isDropping ? null : tablesByTopic.get(record.kafka().topic());
             if (table != null) {
                 open.add(decoder.decode(record, table), record);
             }
@@ -284,20 +302,24 @@ final class ApplyLane {
         private void endTransaction() throws SQLException {
             Transaction ended = open;
             open = null;
-            if (ended.end.end().compareTo(position.end()) <= 0) {
-                // it took effect under an earlier epoch's numbers
-                if (isStreaming) {
-                    target.rollback();
-                    isStreaming = false;
+            if (ended.end.end().compareTo(position.end()) > 0) {
+                isBeyond = true;
+                if (isDropping) {
+                    nextIsBeyond = true;
+                    throw new ReadAgain();
                 }
+            } else {
+                // it took effect under an earlier epoch's numbers
                 ended.clearRows();
                 ended.counts.clear();
             }
+            isDropping = false;
             if (isStreaming) {
                 writeLarge(ended);
                 commit(List.of(ended), true);
                 isStreaming = false;
                 nextInOrder = false;
+                nextIsBeyond = false;
                 return;
             }
             ready.add(ended);
@@ -313,11 +335,15 @@ final class ApplyLane {
             if (!ready.isEmpty()) {
                 writeReady();
             }
-            if (!isStreaming) {
-                isStreaming = true;
-                begin();
+            if (isStreaming || isBeyond || open.firstLsn.compareTo(position.end()) > 0) {
+                if (!isStreaming) {
+                    isStreaming = true;
+                    begin();
+                }
+                writeLarge(open);
+            } else {
+                isDropping = true;
             }
-            writeLarge(open);
             open.clearRows();
         }
 
@@ -333,8 +359,10 @@ final class ApplyLane {
                 if (nextInOrder || !TargetFailures.isAboutRows(e)) {
                     throw e;
                 }
-                target.rollback();
-                throw new WriteInOrder();
+                log.debug("lane {}: a set was refused, SQLSTATE {}", lane.name(), e.getSQLState());
+                nextInOrder = true;
+                nextIsBeyond = true;
+                throw new ReadAgain();
             }
         }
 

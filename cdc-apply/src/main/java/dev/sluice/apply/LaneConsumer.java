@@ -11,10 +11,11 @@ import dev.sluice.schemas.ControlRecord;
 import dev.sluice.schemas.Failure;
 import dev.sluice.schemas.Headers;
 import dev.sluice.schemas.Stop;
+import dev.sluice.schemas.TableId;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.Collection;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
@@ -23,9 +24,12 @@ import java.util.Optional;
 import java.util.Properties;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.concurrent.ExecutionException;
 import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.AdminClientConfig;
 import org.apache.kafka.clients.admin.TopicDescription;
+import org.apache.kafka.clients.consumer.CloseOptions;
 import org.apache.kafka.clients.consumer.ConsumerConfig;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.ConsumerRecords;
@@ -57,12 +61,16 @@ final class LaneConsumer implements AutoCloseable {
     /** Read ahead over all partitions. */
     private static final long BUFFER_BYTES = Math.min(64L << 20, Runtime.getRuntime().maxMemory() / 8);
 
+    /** The lane's session in the target must not fall silent while Kafka is asked. */
+    private static final String ANSWER_MILLIS = "5000";
+
     private static final long LOOK_NANOS = Duration.ofSeconds(5).toNanos();
     private static final long GROUP_NANOS = Duration.ofSeconds(5).toNanos();
 
     private final PipelineConfig config;
     private final LaneConfig lane;
     private final byte[] laneName;
+    private final Set<String> names;
     private final Admin admin;
     private final KafkaConsumer<byte[], byte[]> consumer;
     private final Map<String, String> topicIds = new TreeMap<>();
@@ -73,6 +81,7 @@ final class LaneConsumer implements AutoCloseable {
     private long lookedAt = System.nanoTime();
     private long groupAt = System.nanoTime();
     private boolean searching;
+    private String morePartitions;
 
     /**
      * @param saved where to begin; partitions without an entry are read from their beginning
@@ -83,7 +92,8 @@ final class LaneConsumer implements AutoCloseable {
         this.config = config;
         this.lane = lane;
         this.laneName = Headers.text(lane.name());
-        this.admin = Admin.create(KafkaClients.base(config.kafka(), "sluice-apply-topics-" + lane.name()));
+        this.names = names(config, lane, saved);
+        this.admin = admin();
         try {
             Map<String, TopicDescription> topics = topics();
             requireKnown(topics, saved);
@@ -100,18 +110,33 @@ final class LaneConsumer implements AutoCloseable {
         }
     }
 
-    private Collection<String> names() {
-        List<String> names = new ArrayList<>();
+    /** The control topic, those of the mapped tables, and those that were read before: numbers may stand there too. */
+    private static Set<String> names(PipelineConfig config, LaneConfig lane, Map<TopicPartition, Offset> saved) {
+        Set<String> names = new TreeSet<>();
+        saved.keySet().forEach(partition -> names.add(partition.topic()));
+        names.addAll(mapped(config, lane));
+        return names;
+    }
+
+    private static Set<String> mapped(PipelineConfig config, LaneConfig lane) {
+        Set<String> names = new TreeSet<>();
         names.add(config.topics().control());
         lane.tables().forEach(table -> names.add(config.topics().change(table.source())));
         return names;
+    }
+
+    private Admin admin() {
+        Properties settings = KafkaClients.base(config.kafka(), "sluice-apply-topics-" + lane.name());
+        settings.put(AdminClientConfig.DEFAULT_API_TIMEOUT_MS_CONFIG, ANSWER_MILLIS);
+        settings.put(AdminClientConfig.REQUEST_TIMEOUT_MS_CONFIG, ANSWER_MILLIS);
+        return Admin.create(settings);
     }
 
     /** The lane's topics that exist. */
     private Map<String, TopicDescription> topics() {
         Map<String, TopicDescription> found = new TreeMap<>();
         Map<String, KafkaFuture<TopicDescription>> answers =
-                new HashMap<>(admin.describeTopics(names()).topicNameValues());
+                new HashMap<>(admin.describeTopics(names).topicNameValues());
         answers.forEach((name, answer) -> {
             try {
                 found.put(name, answer.get());
@@ -130,14 +155,14 @@ final class LaneConsumer implements AutoCloseable {
     private void requireKnown(Map<String, TopicDescription> topics, Map<TopicPartition, Offset> saved) {
         saved.forEach((partition, offset) -> {
             TopicDescription topic = topics.get(partition.topic());
-            if (topic == null && names().contains(partition.topic())) {
+            if (topic == null && mapped(config, lane).contains(partition.topic())) {
                 throw deleted(partition.topic(), "");
             }
             if (topic != null && !topic.topicId().toString().equals(offset.topicId())) {
                 throw deleted(partition.topic(), " and made anew");
             }
         });
-        for (String name : names()) {
+        for (String name : mapped(config, lane)) {
             if (!topics.containsKey(name)) {
                 throw new Failure.Retryable("kafka: topic '%s' does not exist yet; capture makes it".formatted(name), null);
             }
@@ -165,6 +190,7 @@ final class LaneConsumer implements AutoCloseable {
         settings.put(ConsumerConfig.MAX_POLL_RECORDS_CONFIG, "4000");
         settings.put(ConsumerConfig.FETCH_MAX_BYTES_CONFIG, Long.toString(Math.max(1 << 20, BUFFER_BYTES / 4)));
         settings.put(ConsumerConfig.MAX_PARTITION_FETCH_BYTES_CONFIG, "1048576");
+        settings.put(ConsumerConfig.DEFAULT_API_TIMEOUT_MS_CONFIG, ANSWER_MILLIS);
         return new KafkaConsumer<>(settings, new ByteArrayDeserializer(), new ByteArrayDeserializer());
     }
 
@@ -195,6 +221,25 @@ final class LaneConsumer implements AutoCloseable {
 
     Map<String, String> topicIds() {
         return topicIds;
+    }
+
+    /**
+     * Throws unless the topics of all tables of an epoch are read.
+     *
+     * @throws Failure.Fatal naming the tables that capture carries and this process does not know
+     */
+    void requireReads(ControlRecord.EpochStart start) {
+        List<TableId> unknown = start.tables().stream()
+                .filter(table -> !topicIds.containsKey(config.topics().change(table)))
+                .toList();
+        if (!unknown.isEmpty()) {
+            throw new Failure.Fatal(
+                    Stop.SETUP,
+                    "epoch %d of lane '%s' carries %s, which this apply's configuration does not have"
+                            .formatted(start.epoch(), lane.name(), unknown),
+                    "start apply with the configuration that capture runs with; a table can be taken out of it once apply"
+                            + " has reached the epoch that begins without it");
+        }
     }
 
     /** Reads what has arrived, waiting at most {@code timeout} if there is nothing. */
@@ -237,7 +282,7 @@ final class LaneConsumer implements AutoCloseable {
 
     private boolean isOurs(ConsumerRecord<byte[], byte[]> record) {
         var name = record.headers().lastHeader(Headers.LANE);
-        return name != null && java.util.Arrays.equals(name.value(), laneName);
+        return name != null && Arrays.equals(name.value(), laneName);
     }
 
     private void pauseWhoIsAhead() {
@@ -266,6 +311,14 @@ final class LaneConsumer implements AutoCloseable {
             return;
         }
         lookedAt = System.nanoTime();
+        try {
+            look();
+        } catch (KafkaException | Failure.Retryable e) {
+            log.debug("lane {}: looking for a hole: {}", lane.name(), e.getMessage()); // nothing is proven; look again
+        }
+    }
+
+    private void look() {
         Optional<Checkpoint> checkpoint = CheckpointReader.read(config, lane.name());
         boolean acknowledged = checkpoint
                 .filter(c -> c.epoch() > merge.epoch() || c.epoch() == merge.epoch() && c.seq() >= merge.expected())
@@ -287,12 +340,15 @@ final class LaneConsumer implements AutoCloseable {
         Map<String, TopicDescription> now = topics();
         topicIds.forEach((name, id) -> {
             TopicDescription topic = now.get(name);
+            if (topic == null && !mapped(config, lane).contains(name)) {
+                return; // its table has left the lane, and the topic was cleared away
+            }
             if (topic == null || !topic.topicId().toString().equals(id)) {
                 throw deleted(name, topic == null ? "" : " and made anew");
             }
             long known = partitions.keySet().stream().filter(p -> p.topic().equals(name)).count();
             if (topic.partitions().size() != known) {
-                throw new Failure.Retryable("kafka: topic '%s' has more partitions now".formatted(name), null);
+                morePartitions = name;
             }
         });
     }
@@ -315,6 +371,13 @@ final class LaneConsumer implements AutoCloseable {
                                 : "; retention or an operator has truncated: " + String.join(", ", truncated));
     }
 
+    /** @throws Failure.Retryable if a topic has got more partitions; the next run reads them too */
+    void requireSamePartitions() {
+        if (morePartitions != null) {
+            throw new Failure.Retryable("kafka: topic '%s' has more partitions now".formatted(morePartitions), null);
+        }
+    }
+
     /** Shows the group's tools how far the lane is; failures do not matter. */
     void showProgress(Map<TopicPartition, Long> offsets) {
         if (System.nanoTime() - groupAt > GROUP_NANOS) {
@@ -332,7 +395,7 @@ final class LaneConsumer implements AutoCloseable {
     @Override
     public void close() {
         if (consumer != null) {
-            consumer.close(org.apache.kafka.clients.consumer.CloseOptions.timeout(Duration.ofSeconds(1)));
+            consumer.close(CloseOptions.timeout(Duration.ofSeconds(1)));
         }
         admin.close(Duration.ofSeconds(1));
     }

@@ -43,6 +43,11 @@ record LaneRecord(
         return end != null;
     }
 
+    /** The change's own WAL position. */
+    Lsn lsn() {
+        return Lsn.parse(new String(header(Headers.LSN), StandardCharsets.US_ASCII));
+    }
+
     boolean has(String header) {
         return kafka.headers().lastHeader(header) != null;
     }

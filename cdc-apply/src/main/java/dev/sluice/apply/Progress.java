@@ -57,7 +57,13 @@ final class Progress {
                     return;
                 }
             }
-            create.execute("CREATE SCHEMA IF NOT EXISTS sluice");
+            try (ResultSet there = create.executeQuery("SELECT to_regnamespace('sluice') IS NOT NULL")) {
+                there.next();
+                if (!there.getBoolean(1)) {
+                    // not IF NOT EXISTS: that asks for CREATE on the database even if the schema is there
+                    create.execute("CREATE SCHEMA sluice");
+                }
+            }
             create.execute(
                     """
                     CREATE TABLE IF NOT EXISTS sluice.progress (

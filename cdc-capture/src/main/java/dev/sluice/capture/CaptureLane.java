@@ -154,12 +154,12 @@ final class CaptureLane {
             if (known.isPresent()) {
                 requireSameCluster(known.get(), cluster);
                 if (!isFirstStart(known.get())) {
-                    publication.requireComplete(source);
+                    publication.requireComplete(source, known.get().tables());
                     slot.require(source);
                     topics.requireSame(known.get().topicIds());
                 }
             }
-            publication.createIfMissing(source);
+            publication.createOrExtend(source, known.map(Checkpoint::tables).orElse(List.of()));
             Preflight.require(SourcePreflight.findings(source, config, lane));
             Checkpoint checkpoint = known.isEmpty() || isFirstStart(known.get())
                     ? firstStart(source, cluster, known, checkpoints)
@@ -321,7 +321,7 @@ final class CaptureLane {
         void stream(Topics topics) throws InterruptedException {
             log.info("lane {}: streaming from {}, after seq {}", lane.name(), checkpoint.position(), checkpoint.seq());
             Throwable ended;
-            try (SourceWatch watch = new SourceWatch(config, slot, publication, topics, checkpoint.topicIds(), this::fail)) {
+            try (SourceWatch watch = new SourceWatch(config, slot, publication, topics, checkpoint, this::fail)) {
                 stop.then(this::closeInBackground);
                 ended = stream.run();
             }

@@ -16,6 +16,7 @@ import java.util.List;
 import java.util.Properties;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.ReentrantLock;
 import java.util.stream.Collectors;
 import org.apache.kafka.connect.source.SourceRecord;
 import org.slf4j.Logger;
@@ -35,7 +36,7 @@ final class DebeziumStream {
 
     private final DebeziumEngine<RecordChangeEvent<SourceRecord>> engine;
     private final CountDownLatch started = new CountDownLatch(1);
-    private final CountDownLatch ended = new CountDownLatch(1);
+    private final ReentrantLock taking = new ReentrantLock();
     private volatile Throwable failure;
     private volatile boolean closing;
 
@@ -65,8 +66,13 @@ final class DebeziumStream {
                     }
                 })
                 .notifying((records, committer) -> {
-                    if (!closing) {
-                        batches.take(records, committer::markProcessed);
+                    taking.lock();
+                    try {
+                        if (!closing) {
+                            batches.take(records, committer::markProcessed);
+                        }
+                    } finally {
+                        taking.unlock();
                     }
                     committer.markBatchFinished();
                 })
@@ -88,7 +94,6 @@ final class DebeziumStream {
             engine.run();
         } finally {
             started.countDown();
-            ended.countDown();
         }
         return closing ? null : failure != null ? failure : new IllegalStateException("the engine ended by itself");
     }
@@ -96,6 +101,8 @@ final class DebeziumStream {
     /** Ends the stream; batches that have not been taken yet are dropped, the slot still has them. */
     void close() {
         closing = true;
+        taking.lock(); // closing interrupts the engine's thread, which must not be in the middle of a batch
+        taking.unlock();
         try {
             // closing an engine that is starting throws and leaks its connections (AsyncEmbeddedEngine.close)
             if (!started.await(30, TimeUnit.SECONDS)) {

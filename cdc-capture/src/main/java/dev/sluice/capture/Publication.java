@@ -11,7 +11,7 @@ import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
-import java.util.ArrayList;
+import java.util.Collection;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
@@ -43,30 +43,59 @@ final class Publication {
         }
     }
 
-    /** Makes the publication if it is missing and the configuration allows it. */
-    void createIfMissing(Connection connection) throws SQLException {
-        if (exists(connection) || !lane.createPublication()) {
+    /**
+     * Makes the publication, or adds the tables that are new to the lane, if the configuration allows it.
+     *
+     * @param known tables that the lane has had before; one of them missing is a matter for a person
+     */
+    void createOrExtend(Connection connection, Collection<TableId> known) throws SQLException {
+        if (!lane.createPublication()) {
             return;
         }
         List<TableId> tables = lane.tables().stream().map(TableMapping::source).toList();
         if (Catalog.read(connection, tables).size() < tables.size()) {
             return; // the preflight names the tables that do not exist
         }
-        try (Statement create = connection.createStatement()) {
-            create.execute(createSql());
+        try (Statement change = connection.createStatement()) {
+            if (!exists(connection)) {
+                change.execute(createSql());
+                return;
+            }
+            List<TableId> added = missing(connection).stream().filter(table -> !known.contains(table)).toList();
+            if (!added.isEmpty()) {
+                change.execute(addSql(added));
+            }
         }
     }
 
+    private String addSql(List<TableId> tables) {
+        return "ALTER PUBLICATION %s ADD TABLE %s"
+                .formatted(
+                        TableId.quote(lane.publication()),
+                        tables.stream().map(TableId::quoted).collect(Collectors.joining(", ")));
+    }
+
     /**
-     * Throws unless the publication is there and has every table of the lane.
+     * Throws unless the publication is there and has the tables that the lane has had before.
      *
      * @throws Failure.Fatal naming the publication or the tables
      */
-    void requireComplete(Connection connection) throws SQLException {
+    void requireComplete(Connection connection, Collection<TableId> known) throws SQLException {
         if (!exists(connection)) {
             throw new Failure.Fatal(
                     Stop.SETUP, "publication '%s' is missing".formatted(lane.publication()), createSql() + ";");
         }
+        List<TableId> missing = missing(connection).stream().filter(known::contains).toList();
+        if (!missing.isEmpty()) {
+            throw new Failure.Fatal(
+                    Stop.HOLE,
+                    "publication '%s' does not contain %s any more: changes made since it was taken out are not captured"
+                            .formatted(lane.publication(), missing),
+                    addSql(missing) + "; and read the table again, or take it out of the configuration");
+        }
+    }
+
+    private List<TableId> missing(Connection connection) throws SQLException {
         Set<TableId> published = new LinkedHashSet<>();
         try (PreparedStatement query = connection.prepareStatement(
                 "SELECT schemaname, tablename FROM pg_catalog.pg_publication_tables WHERE pubname = ?")) {
@@ -77,21 +106,9 @@ final class Publication {
                 }
             }
         }
-        List<TableId> missing = new ArrayList<>();
-        lane.tables().forEach(table -> {
-            if (!published.contains(table.source())) {
-                missing.add(table.source());
-            }
-        });
-        if (!missing.isEmpty()) {
-            throw new Failure.Fatal(
-                    Stop.HOLE,
-                    "publication '%s' does not contain %s: their changes are not sent, and those made meanwhile are not captured"
-                            .formatted(lane.publication(), missing),
-                    "ALTER PUBLICATION %s ADD TABLE %s; and, if the table was published before, read it again"
-                            .formatted(
-                                    TableId.quote(lane.publication()),
-                                    missing.stream().map(TableId::quoted).collect(Collectors.joining(", "))));
-        }
+        return lane.tables().stream()
+                .map(TableMapping::source)
+                .filter(table -> !published.contains(table))
+                .toList();
     }
 }

@@ -2,6 +2,7 @@ package dev.sluice.capture;
 
 import dev.sluice.config.Databases;
 import dev.sluice.config.PipelineConfig;
+import dev.sluice.schemas.Checkpoint;
 import dev.sluice.schemas.ControlRecord;
 import dev.sluice.schemas.Failure;
 import java.sql.Connection;
@@ -9,7 +10,6 @@ import java.sql.PreparedStatement;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.time.Instant;
-import java.util.Map;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
@@ -33,7 +33,7 @@ final class SourceWatch implements AutoCloseable {
     private final ReplicationSlot slot;
     private final Publication publication;
     private final Topics topics;
-    private final Map<String, String> topicIds;
+    private final Checkpoint checkpoint;
     private final Consumer<RuntimeException> onFailure;
     private final ScheduledExecutorService thread = Executors.newSingleThreadScheduledExecutor(work -> {
         Thread named = new Thread(work, "capture-watch");
@@ -48,13 +48,13 @@ final class SourceWatch implements AutoCloseable {
             ReplicationSlot slot,
             Publication publication,
             Topics topics,
-            Map<String, String> topicIds,
+            Checkpoint checkpoint,
             Consumer<RuntimeException> onFailure) {
         this.config = config;
         this.slot = slot;
         this.publication = publication;
         this.topics = topics;
-        this.topicIds = topicIds;
+        this.checkpoint = checkpoint;
         this.onFailure = onFailure;
         long every = config.capture().heartbeatInterval().toMillis();
         thread.scheduleWithFixedDelay(this::beat, 0, every, TimeUnit.MILLISECONDS);
@@ -74,8 +74,8 @@ final class SourceWatch implements AutoCloseable {
             if (System.nanoTime() - lookedAt >= LOOK_EVERY.toNanos()) {
                 lookedAt = System.nanoTime();
                 slot.require(connection);
-                publication.requireComplete(connection);
-                topics.requireSame(topicIds);
+                publication.requireComplete(connection, checkpoint.tables());
+                topics.requireSame(checkpoint.topicIds());
             }
         } catch (SQLException e) {
             log.debug("heartbeat: {}", e.getMessage()); // the stream breaks with the same cause and says it

@@ -15,6 +15,7 @@ import picocli.CommandLine.Spec;
 /** Every check that can be made before the first event. Exit codes: 0 no error, 1 errors, 78 wrong configuration. */
 @Command(
         name = "check",
+        mixinStandardHelpOptions = true,
         description = "Checks source, Kafka and target, and prints what cures each finding; changes nothing.")
 final class CheckCommand implements Callable<Integer> {
 

@@ -2,6 +2,7 @@ package dev.sluice.cli;
 
 import dev.sluice.apply.ApplyMain;
 import dev.sluice.capture.CaptureMain;
+import dev.sluice.reconciler.ReconcilerMain;
 import java.nio.file.Path;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -14,7 +15,7 @@ import picocli.CommandLine.Option;
 @Command(
         name = "sluice",
         description = "Keeps a service's PostgreSQL in step with the monolith's it comes from.",
-        subcommands = {CaptureMain.class, ApplyMain.class, CheckCommand.class, HelpCommand.class},
+        subcommands = {CaptureMain.class, ApplyMain.class, CheckCommand.class, ReconcilerMain.Compare.class, HelpCommand.class},
         mixinStandardHelpOptions = true,
         versionProvider = SluiceMain.Version.class,
         synopsisSubcommandLabel = "COMMAND",

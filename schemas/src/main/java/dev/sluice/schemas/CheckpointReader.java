@@ -17,20 +17,21 @@ import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 
 /** Reads a lane's last checkpoint. */
 public final class CheckpointReader {
-    private static final Duration DEADLINE = Duration.ofSeconds(60);
+    private static final Duration DEADLINE = Duration.ofSeconds(10);
 
     private CheckpointReader() {}
 
     /**
      * The last committed checkpoint of the lane; empty if there has been none.
      *
-     * @throws Failure.Retryable if Kafka does not answer within a minute
+     * @throws Failure.Retryable if Kafka does not answer in time
      */
     public static Optional<Checkpoint> read(PipelineConfig config, String lane) {
         Properties settings = KafkaClients.base(config.kafka(), "sluice-checkpoint-reader-" + lane);
         settings.put(ConsumerConfig.ISOLATION_LEVEL_CONFIG, "read_committed");
         settings.put(ConsumerConfig.AUTO_OFFSET_RESET_CONFIG, "earliest");
         settings.put(ConsumerConfig.ENABLE_AUTO_COMMIT_CONFIG, "false");
+        settings.put(ConsumerConfig.DEFAULT_API_TIMEOUT_MS_CONFIG, "5000");
         TopicPartition partition = new TopicPartition(config.topics().checkpoint(), 0);
         try (KafkaConsumer<byte[], byte[]> consumer =
                 new KafkaConsumer<>(settings, new ByteArrayDeserializer(), new ByteArrayDeserializer())) {
