@@ -30,6 +30,7 @@ import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.errors.AuthenticationException;
 import org.apache.kafka.common.errors.AuthorizationException;
 import org.apache.kafka.common.errors.RetriableException;
+import org.apache.kafka.common.errors.TopicExistsException;
 import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 
 /**
@@ -233,6 +234,9 @@ public final class KafkaPreflight {
             try {
                 get(answer.getValue());
             } catch (ExecutionException e) {
+                if (e.getCause() instanceof TopicExistsException) {
+                    continue; // made since we looked
+                }
                 if (e.getCause() instanceof RetriableException) {
                     throw e;
                 }
