@@ -23,9 +23,11 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import org.apache.kafka.common.TopicPartition;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -52,6 +54,7 @@ final class ApplyLane {
     private final ApplyStats stats;
     private final Progress progress;
     private final Pauses pauses = new Pauses();
+    private final Set<Finding> warned = new HashSet<>();
     private String lastTrouble = "";
     /** The next source transaction, too large for one batch, is written in order: as sets it was refused. */
     private boolean nextInOrder;
@@ -216,7 +219,7 @@ final class ApplyLane {
             Progress.createTables(target);
             target.commit();
             position = progress.read(target);
-            Preflight.require(preflight());
+            Preflight.require(preflight(), warned);
             TargetTables tables = TargetTables.read(target, lane);
             lane.tables().forEach(mapping ->
                     tablesByTopic.put(config.topics().change(mapping.source()), tables.of(mapping)));

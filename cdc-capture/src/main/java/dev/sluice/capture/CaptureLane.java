@@ -10,6 +10,7 @@ import dev.sluice.preflight.KafkaPreflight;
 import dev.sluice.preflight.Preflight;
 import dev.sluice.preflight.SourcePreflight;
 import dev.sluice.process.Failpoints;
+import dev.sluice.process.Finding;
 import dev.sluice.process.Pauses;
 import dev.sluice.process.StopSignal;
 import dev.sluice.schemas.Checkpoint;
@@ -22,11 +23,11 @@ import io.debezium.engine.RecordChangeEvent;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Instant;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.TreeMap;
 import java.util.TreeSet;
 import org.apache.kafka.connect.source.SourceRecord;
 import org.slf4j.Logger;
@@ -54,6 +55,9 @@ final class CaptureLane {
     private final Publication publication;
     private final List<TableId> tables;
     private final Pauses pauses = new Pauses();
+    private final Set<Finding> warned = new HashSet<>();
+    /** What streams now; null between two runs. */
+    private volatile DebeziumStream current;
     private String lastTrouble = "";
 
     CaptureLane(PipelineConfig config, LaneConfig lane, StopSignal stop) {
@@ -67,6 +71,7 @@ final class CaptureLane {
 
     /** Returns when a stop was requested. */
     void run() throws InterruptedException {
+        stop.then(() -> closeInBackground(current));
         while (!stop.isRequested()) {
             try {
                 if (awaitFreeSlot()) {
@@ -80,6 +85,15 @@ final class CaptureLane {
             }
         }
         log.info("lane {}: stopped", lane.name());
+    }
+
+    /** Closing waits for the batch in hand, and the caller may be the one who takes it. */
+    private static void closeInBackground(DebeziumStream stream) {
+        if (stream != null) {
+            Thread closer = new Thread(stream::close, "capture-close");
+            closer.setDaemon(true);
+            closer.start();
+        }
     }
 
     /** Logs each change of what is wrong, not each attempt. */
@@ -160,7 +174,7 @@ final class CaptureLane {
                 }
             }
             publication.createOrExtend(source, known.map(Checkpoint::tables).orElse(List.of()));
-            Preflight.require(SourcePreflight.findings(source, config, lane));
+            Preflight.require(SourcePreflight.findings(source, config, lane), warned);
             Checkpoint checkpoint = known.isEmpty() || isFirstStart(known.get())
                     ? firstStart(source, cluster, known, checkpoints)
                     : known.get();
@@ -257,7 +271,8 @@ final class CaptureLane {
             }
             names.add(topic);
         }
-        Preflight.require(KafkaPreflight.findings(topics.admin(), config));
+        Map<String, String> topicIds = topics.awaitIds(names);
+        Preflight.require(KafkaPreflight.findings(topics.admin(), config), warned);
         Checkpoint starting = new Checkpoint(
                 Checkpoint.State.STARTING,
                 last.epoch() + 1,
@@ -266,7 +281,7 @@ final class CaptureLane {
                 last.systemIdentifier(),
                 last.timeline(),
                 last.tables(),
-                new TreeMap<>(topics.ids(names)));
+                topicIds);
         checkpoints.save(starting);
         publisher.publish(LaneSequencer.epochStart(
                 config.topics(),
@@ -321,9 +336,14 @@ final class CaptureLane {
         void stream(Topics topics) throws InterruptedException {
             log.info("lane {}: streaming from {}, after seq {}", lane.name(), checkpoint.position(), checkpoint.seq());
             Throwable ended;
+            current = stream;
+            if (stop.isRequested()) {
+                return;
+            }
             try (SourceWatch watch = new SourceWatch(config, slot, publication, topics, checkpoint, this::fail)) {
-                stop.then(this::closeInBackground);
                 ended = stream.run();
+            } finally {
+                current = null;
             }
             if (failure != null) {
                 throw failure;
@@ -351,16 +371,10 @@ final class CaptureLane {
             return new Failure.Retryable("the stream ended: " + ended, ended);
         }
 
-        private void closeInBackground() {
-            Thread closer = new Thread(stream::close, "capture-close");
-            closer.setDaemon(true);
-            closer.start();
-        }
-
         private void fail(RuntimeException reason) {
             if (failure == null) {
                 failure = reason;
-                closeInBackground();
+                closeInBackground(stream);
             }
         }
 

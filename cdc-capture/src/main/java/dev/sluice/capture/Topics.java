@@ -11,7 +11,9 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.concurrent.ExecutionException;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewTopic;
@@ -22,6 +24,8 @@ import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 
 /** Makes the pipeline's topics and knows them by Kafka's ids, so that one made anew is not taken for the old one. */
 final class Topics implements AutoCloseable {
+    private static final Duration KNOWN_WITHIN = Duration.ofSeconds(10);
+
     private final Admin admin;
     private final KafkaConfig kafka;
     private final PipelineConfig config;
@@ -79,8 +83,28 @@ final class Topics implements AutoCloseable {
         }
     }
 
+    /**
+     * Kafka's id of each topic, all of which exist or have just been made: a broker takes a moment to know of a new one.
+     *
+     * @throws Failure.Retryable if Kafka does not know all of them in time
+     */
+    Map<String, String> awaitIds(Collection<String> topics) throws InterruptedException {
+        long deadline = System.nanoTime() + KNOWN_WITHIN.toNanos();
+        Map<String, String> ids = ids(topics);
+        while (!ids.keySet().containsAll(topics)) {
+            if (System.nanoTime() > deadline) {
+                Set<String> unknown = new TreeSet<>(topics);
+                unknown.removeAll(ids.keySet());
+                throw new Failure.Retryable("kafka: topics %s are not there, though they were made".formatted(unknown), null);
+            }
+            Thread.sleep(50);
+            ids = ids(topics);
+        }
+        return ids;
+    }
+
     /** Kafka's id of each topic that exists. */
-    Map<String, String> ids(Collection<String> topics) {
+    private Map<String, String> ids(Collection<String> topics) {
         Map<String, String> ids = new TreeMap<>();
         Map<String, KafkaFuture<TopicDescription>> answers = new HashMap<>(admin.describeTopics(topics).topicNameValues());
         answers.forEach((topic, answer) -> {

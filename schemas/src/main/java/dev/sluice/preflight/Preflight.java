@@ -45,14 +45,15 @@ public final class Preflight {
     /**
      * For a process that is about to start: logs the warnings, and goes no further if there are errors.
      *
+     * @param said warnings logged before; new ones are added and logged
      * @throws Failure.Fatal {@link Stop#SETUP}, with every error in its message and every cure in its remedy
      */
-    public static void require(List<Finding> findings) {
+    public static void require(List<Finding> findings, Set<Finding> said) {
         List<Finding> errors = new ArrayList<>();
         for (Finding finding : findings) {
             if (finding.level() == Finding.Level.ERROR) {
                 errors.add(finding);
-            } else {
+            } else if (said.add(finding)) {
                 log.warn("{}: {}; cure: {}", finding.subject(), finding.problem(), finding.cure());
             }
         }
