@@ -151,14 +151,14 @@ final class ComparedTable {
         String order = keyColumns.stream()
                 .map(column -> "convert_to(" + TableId.quote(column) + "::text, 'UTF8')")
                 .collect(Collectors.joining(", "));
-        return "SELECT " + Stream.concat(keys, values).collect(Collectors.joining(", ")) + " FROM " + table.quoted()
-                + " ORDER BY " + order;
+        return "SELECT\n  " + Stream.concat(keys, values).collect(Collectors.joining(",\n  ")) + "\nFROM " + table.quoted()
+                + "\nORDER BY " + order;
     }
 
     private String digests(TableId table, Function<Pair, String> expression) {
-        String row = pairs.stream().map(expression).collect(Collectors.joining(", ", "ROW(", ")::text"));
-        return "SELECT encode(digest, 'hex'), count(*)::text FROM (SELECT sha256(convert_to(" + row
-                + ", 'UTF8')) AS digest FROM " + table.quoted() + ") AS digests GROUP BY digest ORDER BY digest";
+        String row = pairs.stream().map(expression).collect(Collectors.joining(",\n    ", "ROW(\n    ", ")::text"));
+        return "SELECT encode(digest, 'hex'), count(*)::text\nFROM (\n  SELECT sha256(convert_to(" + row
+                + ", 'UTF8')) AS digest\n  FROM " + table.quoted() + ") AS digests\nGROUP BY digest\nORDER BY digest";
     }
 
     /** The first character tells a short text from a digest, so none can pass for the other. */

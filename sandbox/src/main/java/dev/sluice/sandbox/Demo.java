@@ -105,9 +105,13 @@ final class Demo {
     private Stop run() throws SQLException, InterruptedException {
         try (Connection source = Databases.connect(config.source(), "demo");
                 Connection target = Databases.connect(config.target(), "demo");
-                DemoPipeline pipeline = DemoPipeline.start(config)) {
+                DemoPipeline pipeline = new DemoPipeline(config)) {
             DemoProgress progress = new DemoProgress(config, source, target);
-            awaitStream(pipeline, progress);
+            open(pipeline, progress);
+            if (interrupted.isRequested()) {
+                view.say("stopped before the shop opened");
+                return Stop.CLEAN;
+            }
             banner();
             DemoNumbers numbers;
             try (ShopWorkload shop = ShopWorkload.start(config.source(), new ShopWorkload.Plan(plan.seed(), 4, plan.rate(), 0))) {
@@ -124,23 +128,29 @@ final class Demo {
 
     private void banner() {
         view.say("seed    %d   (the same shop again: --seed %d)".formatted(plan.seed(), plan.seed()));
-        view.say("source  postgresql://%s:%s@%s".formatted(PostgresServer.USER, PostgresServer.PASSWORD, config.source().address()));
-        view.say("target  postgresql://%s:%s@%s".formatted(PostgresServer.USER, PostgresServer.PASSWORD, config.target().address()));
+        String user = PostgresServer.USER + ":" + PostgresServer.PASSWORD;
+        view.say("source  postgresql://%s@%s".formatted(user, config.source().address()));
+        view.say("target  postgresql://%s@%s".formatted(user, config.target().address()));
         view.say("kafka   %s   topics %s.*".formatted(config.kafka().bootstrapServers(), config.kafka().topicPrefix()));
         plan.data().ifPresent(directory -> view.say("data    " + directory.toAbsolutePath()));
         view.say("");
     }
 
     /** Until capture streams and apply has followed it to where the log stood: then lag means lag. */
-    private void awaitStream(DemoPipeline pipeline, DemoProgress progress) throws SQLException, InterruptedException {
+    private void open(DemoPipeline pipeline, DemoProgress progress) throws SQLException, InterruptedException {
+        pipeline.startCapture();
         Instant deadline = Instant.now().plus(PATIENCE);
-        while (!progress.isStreaming()) {
+        while (!progress.isStreaming() && !interrupted.isRequested()) {
             pipeline.throwIfFailed();
             if (Instant.now().isAfter(deadline)) {
                 throw new IllegalStateException("capture does not stream after " + PATIENCE.toSeconds() + " s");
             }
             Thread.sleep(50);
         }
+        if (interrupted.isRequested()) {
+            return;
+        }
+        pipeline.startApply();
         awaitApplied(progress.written(), pipeline, progress, () -> {});
     }
 

@@ -11,6 +11,8 @@ import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.atomic.AtomicInteger;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ITypeConverter;
@@ -38,6 +40,13 @@ import picocli.CommandLine.TypeConversionException;
             "10 to 14:capture or apply stopped and said what to do"
         })
 public final class DemoMain implements Callable<Integer> {
+    static {
+        // before the first logger
+        System.setProperty("logback.configurationFile", "dev/sluice/sandbox/logback-demo.xml");
+    }
+
+    private static final Logger log = LoggerFactory.getLogger(DemoMain.class);
+
     @Option(names = "--rate", paramLabel = "N", defaultValue = "500",
             description = "Rows a second that the shop writes; 0 for as fast as it can. Default: ${DEFAULT-VALUE}")
     private int rate;
@@ -69,7 +78,6 @@ public final class DemoMain implements Callable<Integer> {
     }
 
     public static void main(String[] arguments) {
-        System.setProperty("logback.configurationFile", "dev/sluice/sandbox/logback-demo.xml");
         System.exit(new CommandLine(new DemoMain()).execute(arguments));
     }
 
@@ -93,9 +101,11 @@ public final class DemoMain implements Callable<Integer> {
         } catch (Failure.Fatal e) {
             System.err.printf("stopped: %s%nremedy: %s%n", e.getMessage(), e.remedy());
             return e.stop().exitCode();
-        } catch (IllegalStateException e) {
-            System.err.println("failed: " + e.getMessage());
-            e.printStackTrace();
+        } catch (RuntimeException e) {
+            for (Throwable cause = e; cause != null; cause = cause.getCause()) {
+                System.err.println((cause == e ? "failed: " : "  because: ") + cause.getMessage());
+            }
+            log.debug("failed", e);
             return Stop.FAILED.exitCode();
         }
     }

@@ -14,19 +14,24 @@ import java.util.concurrent.atomic.AtomicReference;
  *
  * <p>Threads: one per process, named after it; the first failure of either is kept for {@link #throwIfFailed}.
  */
-public final class DemoPipeline implements AutoCloseable {
+final class DemoPipeline implements AutoCloseable {
     private final StopSignal stop = new StopSignal();
     private final ApplyStats stats = new ApplyStats();
     private final AtomicReference<RuntimeException> failure = new AtomicReference<>();
     private final List<Thread> threads = new ArrayList<>();
 
-    private DemoPipeline() {}
+    private final PipelineConfig config;
 
-    public static DemoPipeline start(PipelineConfig config) {
-        DemoPipeline pipeline = new DemoPipeline();
-        pipeline.start("capture", () -> CaptureMain.run(config, pipeline.stop));
-        pipeline.start("apply", () -> ApplyMain.run(config, pipeline.stop, pipeline.stats));
-        return pipeline;
+    DemoPipeline(PipelineConfig config) {
+        this.config = config;
+    }
+
+    void startCapture() {
+        start("capture", () -> CaptureMain.run(config, stop));
+    }
+
+    void startApply() {
+        start("apply", () -> ApplyMain.run(config, stop, stats));
     }
 
     private void start(String name, Runnable process) {
@@ -45,12 +50,12 @@ public final class DemoPipeline implements AutoCloseable {
         threads.add(thread);
     }
 
-    public ApplyStats stats() {
+    ApplyStats stats() {
         return stats;
     }
 
     /** Throws what capture or apply has thrown. */
-    public void throwIfFailed() {
+    void throwIfFailed() {
         RuntimeException failed = failure.get();
         if (failed != null) {
             throw failed;

@@ -21,10 +21,11 @@ final class DemoProgress {
         this.target = target;
     }
 
-    /** True once capture reads from the slot of every lane. */
+    /** True once capture streams from the slot of every lane; advancing a slot makes it active, too. */
     boolean isStreaming() throws SQLException {
         try (PreparedStatement query = source.prepareStatement(
-                "SELECT count(*) FROM pg_replication_slots WHERE active AND slot_name = ANY (?)")) {
+                "SELECT count(*) FROM pg_replication_slots JOIN pg_stat_replication ON pid = active_pid"
+                        + " WHERE state = 'streaming' AND slot_name = ANY (?)")) {
             Object[] slots = config.lanes().stream().map(lane -> lane.slot()).toArray();
             query.setArray(1, source.createArrayOf("text", slots));
             try (ResultSet row = query.executeQuery()) {

@@ -77,7 +77,7 @@ final class DemoView {
         lines.add("lag      " + numbers.lagLine());
         lines.add("behind   " + numbers.behindLine());
         lines.add("");
-        lines.add("%-22s %15s %15s".formatted("table", "rows written", "rows applied"));
+        lines.add("%-22s %15s %15s".formatted("table", "rows written", "events applied"));
         Map<TableId, Long> applied = numbers.appliedByTable();
         numbers.writtenByTable().forEach((table, rows) ->
                 lines.add("%-22s %,15d %,15d".formatted(table.table(), rows, applied.getOrDefault(table, 0L))));

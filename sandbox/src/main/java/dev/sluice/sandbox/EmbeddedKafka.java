@@ -11,6 +11,7 @@ import java.util.Properties;
 import kafka.server.KafkaConfig;
 import kafka.server.KafkaRaftServer;
 import org.apache.kafka.common.Uuid;
+import org.apache.kafka.common.utils.Exit;
 import org.apache.kafka.common.utils.Time;
 import org.apache.kafka.metadata.storage.Formatter;
 
@@ -132,8 +133,15 @@ public final class EmbeddedKafka implements KafkaServer {
 
     @Override
     public void start() {
+        // what is fatal to the broker is not to end the program around it
+        Exit.setExitProcedure(EmbeddedKafka::fail);
+        Exit.setHaltProcedure(EmbeddedKafka::fail);
         server = new KafkaRaftServer(new KafkaConfig(properties, false), Time.SYSTEM);
         server.startup();
+    }
+
+    private static void fail(int status, String message) {
+        throw new IllegalStateException("the embedded broker failed" + (message == null ? "" : ": " + message));
     }
 
     @Override
@@ -153,9 +161,12 @@ public final class EmbeddedKafka implements KafkaServer {
     }
 
     private void closeAtExit() {
-        stop();
-        if (temporary) {
-            Directories.delete(directory);
+        try {
+            stop();
+        } finally {
+            if (temporary) {
+                Directories.delete(directory);
+            }
         }
     }
 }

@@ -54,6 +54,7 @@ public final class EmbeddedPostgres implements PostgresServer {
             settings.put("wal_level", "logical");
             settings.put("max_wal_senders", "20");
             settings.put("max_replication_slots", "20");
+            settings.put("max_slot_wal_keep_size", "8GB");
             settings.put("track_commit_timestamp", "on");
             settings.put("listen_addresses", "'" + Loopback.HOST + "'");
             settings.put("unix_socket_directories", "''");

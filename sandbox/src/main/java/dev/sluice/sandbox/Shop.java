@@ -3,20 +3,11 @@ package dev.sluice.sandbox;
 import dev.sluice.config.ApplyConfig;
 import dev.sluice.config.CaptureConfig;
 import dev.sluice.config.DatabaseConfig;
-import dev.sluice.config.Databases;
 import dev.sluice.config.KafkaConfig;
 import dev.sluice.config.LaneConfig;
 import dev.sluice.config.PipelineConfig;
 import dev.sluice.config.TableMapping;
 import dev.sluice.schemas.TableId;
-import java.io.IOException;
-import java.io.InputStream;
-import java.io.UncheckedIOException;
-import java.nio.charset.StandardCharsets;
-import java.sql.Connection;
-import java.sql.ResultSet;
-import java.sql.SQLException;
-import java.sql.Statement;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -45,29 +36,7 @@ public final class Shop {
 
     /** Makes the tables, empty, unless they are there. The same at the source and in the target. */
     public static void create(DatabaseConfig database) {
-        try (Connection connection = Databases.connect(database, "sandbox");
-                Statement statement = connection.createStatement()) {
-            if (!exists(statement)) {
-                statement.execute(sql());
-            }
-        } catch (SQLException e) {
-            throw new IllegalStateException("could not make the shop's tables in " + database.address(), e);
-        }
-    }
-
-    private static boolean exists(Statement statement) throws SQLException {
-        try (ResultSet row = statement.executeQuery("SELECT to_regclass('public.payments') IS NOT NULL")) {
-            row.next();
-            return row.getBoolean(1);
-        }
-    }
-
-    private static String sql() {
-        try (InputStream sql = Shop.class.getResourceAsStream("shop.sql")) {
-            return new String(sql.readAllBytes(), StandardCharsets.UTF_8);
-        } catch (IOException e) {
-            throw new UncheckedIOException("could not read shop.sql", e);
-        }
+        SqlScript.runUnlessThere(database, "shop.sql", "public.payments");
     }
 
     /** The pipeline {@code shop}: one lane with all tables as they are. */
@@ -86,7 +55,7 @@ public final class Shop {
                 target,
                 new KafkaConfig(bootstrapServers, name, 1, -1, Duration.ofDays(7), 16 << 20, Map.of()),
                 List.of(new LaneConfig(LANE, slot, slot, true, mappings)),
-                new CaptureConfig(Duration.ofMillis(250), Duration.ofSeconds(1), Duration.ofMillis(5)),
+                new CaptureConfig(Duration.ofMillis(250), Duration.ofSeconds(1), Duration.ofMillis(10)),
                 new ApplyConfig(2_000, 8 << 20, Duration.ofMillis(2), Duration.ofMinutes(5)));
     }
 }

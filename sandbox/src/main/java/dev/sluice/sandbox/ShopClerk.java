@@ -28,23 +28,23 @@ final class ShopClerk {
         void on(ShopDesk desk) throws SQLException;
     }
 
-    /** What is done how often, of 100; the keys are upper bounds. */
+    /** What is done how often, of 1,000; the keys are upper bounds. */
     private static final NavigableMap<Integer, Work> HABITS = new TreeMap<>(Map.ofEntries(
-            Map.entry(22, ShopDesk::placeOrder),
-            Map.entry(42, ShopDesk::changeOrders),
-            Map.entry(50, ShopDesk::pay),
-            Map.entry(58, ShopDesk::changeCustomer),
-            Map.entry(66, ShopDesk::changeProduct),
-            Map.entry(74, ShopDesk::changeLines),
-            Map.entry(80, ShopDesk::register),
-            Map.entry(86, ShopDesk::cancelOrder),
-            Map.entry(91, ShopDesk::clearPayments),
-            Map.entry(93, ShopDesk::handOverEmail),
-            Map.entry(95, ShopDesk::leave),
-            Map.entry(97, ShopDesk::changeOfMind),
-            Map.entry(98, ShopDesk::renumberAddresses),
-            Map.entry(99, ShopDesk::swapSkus),
-            Map.entry(100, desk -> {
+            Map.entry(220, ShopDesk::placeOrder),
+            Map.entry(420, ShopDesk::changeOrders),
+            Map.entry(500, ShopDesk::pay),
+            Map.entry(580, ShopDesk::changeCustomer),
+            Map.entry(660, ShopDesk::changeProduct),
+            Map.entry(740, ShopDesk::changeLines),
+            Map.entry(800, ShopDesk::register),
+            Map.entry(860, ShopDesk::cancelOrder),
+            Map.entry(910, ShopDesk::clearPayments),
+            Map.entry(930, ShopDesk::handOverEmail),
+            Map.entry(950, ShopDesk::leave),
+            Map.entry(970, ShopDesk::changeOfMind),
+            Map.entry(980, ShopDesk::renumberAddresses),
+            Map.entry(981, ShopDesk::swapSkus),
+            Map.entry(1000, desk -> {
                 desk.changeOrders();
                 desk.inVain(ShopDesk::placeOrder);
                 desk.changeCustomer();
@@ -130,7 +130,7 @@ final class ShopClerk {
             }
             return choices.nextInt(3) == 0 ? ShopDesk::discountAll : ShopDesk::importOrders;
         }
-        Work habit = HABITS.higherEntry(choices.nextInt(100)).getValue();
+        Work habit = HABITS.higherEntry(choices.nextInt(1_000)).getValue();
         return desk.isCrowded() && choices.nextInt(4) == 0 ? ShopDesk::cancelOrder : habit;
     }
 

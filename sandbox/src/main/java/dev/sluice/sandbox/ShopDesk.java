@@ -172,7 +172,7 @@ final class ShopDesk {
         nextOrder += desks;
         change(Shop.ORDERS, "INSERT INTO orders (id, customer_id, reference, total, discount, note, placed_at)"
                         + " VALUES (?, ?, ?::uuid, ?::numeric, ?::numeric, ?, ?::timestamptz)",
-                id, anyCustomer(), values.uuid(), values.price(), values.discount(), values.note(), values.time());
+                id, anyCustomer(), values.uuid(id), values.price(), values.discount(), values.note(), values.time());
         int lines = 1 + random.nextInt(6);
         for (int line = 1; line <= lines; line++) {
             insertLine(id, line);
@@ -211,8 +211,8 @@ final class ShopDesk {
                 change(Shop.ORDER_ITEMS, "DELETE FROM order_items WHERE order_id = ? AND line_no = 1", order.id());
                 insertLine(order.id(), 1);
             }
-            case 1 -> change(Shop.ORDER_ITEMS, "UPDATE order_items SET line_no = line_no + 100 WHERE order_id = ?"
-                    + " AND line_no = ?", order.id(), order.lines());
+            case 1 -> change(Shop.ORDER_ITEMS, "UPDATE order_items SET line_no = (SELECT max(line_no) + 1 FROM order_items"
+                    + " WHERE order_id = ?) WHERE order_id = ? AND line_no = ?", order.id(), order.id(), order.lines());
             default -> change(Shop.ORDER_ITEMS, "DELETE FROM order_items WHERE order_id = ? AND line_no = ?", order.id(),
                     order.lines());
         }
@@ -270,7 +270,7 @@ final class ShopDesk {
         long id = nextOrder;
         nextOrder += desks;
         change(Shop.ORDERS, "INSERT INTO orders (id, customer_id, reference, total) VALUES (?, ?, ?::uuid, 1)",
-                id, anyCustomer(), values.uuid());
+                id, anyCustomer(), values.uuid(id));
         insertLine(id, 1);
         change(Shop.ORDER_ITEMS, "UPDATE order_items SET quantity = quantity + 1 WHERE order_id = ?", id);
         cascade(id);

@@ -9,19 +9,27 @@ import java.util.UUID;
  */
 final class ShopValues {
     private static final String[] WORDS = {
-        "blue", "kettle", "für", "straße", "it's", "\"quoted\"", "back\\slash", "new\nline", "tab\t", "€", "日本", "😀", "null", "{a,b}", "%s"
+        "blue", "kettle", "für", "straße", "it's", "\"quoted\"", "back\\slash", "new\nline", "tab\t", "€", "日本", "😀", "null",
+        "{a,b}", "%s"
     };
     private static final String[] DISCOUNTS = {
-        null, "0", "0.00", "0.10", "1.5", "99999999999999999999999999.123456789012345678901234567890", "-0.000000000000000000001", "NaN"
+        null, "0", "0.00", "0.10", "1.5", "99999999999999999999999999.123456789012345678901234567890",
+        "-0.000000000000000000001", "NaN"
     };
     private static final Double[] CREDITS = {
-        null, 0.0, -0.0, 0.1 + 0.2, 1e-300, Double.MAX_VALUE, Double.NaN, Double.POSITIVE_INFINITY, Double.NEGATIVE_INFINITY, 12.5
+        null, 0.0, -0.0, 0.1 + 0.2, 1e-300, Double.MAX_VALUE, Double.NaN, Double.POSITIVE_INFINITY,
+        Double.NEGATIVE_INFINITY, 12.5
     };
     private static final String[] TIMES = {
-        "infinity", "-infinity", "1970-01-01 00:00:00+00", "1600-02-29 12:00:00.000001+00", "0044-03-15 00:00:00+00 BC", "9999-12-31 23:59:59.999999+00"
+        "infinity", "-infinity", "1970-01-01 00:00:00+00", "1600-02-29 12:00:00.000001+00",
+        "0044-03-15 00:00:00+00 BC", "9999-12-31 23:59:59.999999+00"
     };
     private static final String[] RANGES = {null, "empty", "[2026-01-01,2026-02-01)", "(,2025-06-30)", "[2024-02-29,)"};
     private static final String[] DAYS = {"2025-02-28", "2025-08-01", "2026-03-31", "2030-01-01", "0099-01-01 BC"};
+    private static final String[] LETTERS_IN_JSON = {"a", "ü", "\\u20ac"};
+    private static final String[] TAGS = {
+        "{}", "{vip}", "{\"a b\",NULL,\"\"}", "{\"with \\\"quotes\\\"\",\"NULL\"}", "[2:3]={late,later}", "{{a,b},{c,d}}"
+    };
     private static final String LETTERS = "abcdefghijklmnopqrstuvwxyzäöü     ";
 
     private final Random random;
@@ -71,12 +79,14 @@ final class ShopValues {
     }
 
     String profile() {
-        return "{\"level\": %d, \"score\": %d.%02d0, \"seen\": null, \"words\": [\"%s\", {\"deep\": %b}], \"big\": 12345678901234567890.10}"
-                .formatted(random.nextInt(9), random.nextInt(100), random.nextInt(100), oneOf(new String[] {"a", "ü", "\\u20ac"}), random.nextBoolean());
+        return """
+                {"level": %d, "score": %d.%02d0, "seen": null, "words": ["%s", {"deep": %b}], "big": 12345678901234567890.10}"""
+                .formatted(random.nextInt(9), random.nextInt(100), random.nextInt(100), oneOf(LETTERS_IN_JSON),
+                        random.nextBoolean());
     }
 
     String tags() {
-        return oneOf(new String[] {"{}", "{vip}", "{\"a b\",NULL,\"\"}", "{\"with \\\"quotes\\\"\",\"NULL\"}", "[2:3]={late,later}", "{{a,b},{c,d}}"});
+        return oneOf(TAGS);
     }
 
     String discount() {
@@ -104,8 +114,9 @@ final class ShopValues {
         return "%d.%02d".formatted(random.nextInt(1_000), random.nextInt(100));
     }
 
-    String uuid() {
-        return new UUID(random.nextLong(), random.nextLong()).toString();
+    /** Unique as the key is: a shop that goes on with the same seed draws the same numbers again. */
+    String uuid(long key) {
+        return new UUID(random.nextLong(), key).toString();
     }
 
     Float weight() {

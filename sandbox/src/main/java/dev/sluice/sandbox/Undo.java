@@ -5,6 +5,7 @@ import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
 import java.util.Random;
+import java.util.function.Consumer;
 
 /**
  * Takes back what a transaction changed in memory when the transaction itself is rolled back, whole or to a savepoint.
@@ -77,8 +78,8 @@ final class Undo {
             return taken;
         }
 
-        void clear() {
-            items.clear();
+        void forEach(Consumer<T> action) {
+            items.forEach(action);
         }
     }
 }

@@ -31,6 +31,7 @@ public final class WorkloadCounts {
         return sums;
     }
 
+    /** Those that changed any row. */
     public long transactions() {
         return transactions.sum();
     }
@@ -47,7 +48,9 @@ public final class WorkloadCounts {
 
     void committed(Map<TableId, Integer> counts) {
         counts.forEach((table, count) -> rows.computeIfAbsent(table, t -> new LongAdder()).add(count));
-        transactions.increment();
+        if (counts.values().stream().anyMatch(count -> count > 0)) {
+            transactions.increment();
+        }
     }
 
     void rolledBack() {

@@ -127,7 +127,7 @@ public final class ConfigReader {
         CaptureConfig capture = new CaptureConfig(
                 section.duration("checkpointInterval", Duration.ofMillis(250), Duration.ofMillis(10), Duration.ofMinutes(1)),
                 section.duration("heartbeatInterval", Duration.ofSeconds(1), Duration.ofMillis(100), Duration.ofMinutes(10)),
-                section.duration("pollInterval", Duration.ofMillis(5), Duration.ofMillis(1), Duration.ofSeconds(1)));
+                section.duration("pollInterval", Duration.ofMillis(10), Duration.ofMillis(1), Duration.ofSeconds(1)));
         section.reportUnknown();
         return capture;
     }

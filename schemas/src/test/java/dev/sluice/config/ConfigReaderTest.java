@@ -46,7 +46,7 @@ class ConfigReaderTest {
         assertThat(config.lanes()).containsExactly(new LaneConfig("main", "sluice_shop_main", "sluice_shop_main", true,
                 List.of(TableMapping.identity(TableId.parse("public.customers"), "main"))));
         assertThat(config.capture())
-                .isEqualTo(new CaptureConfig(Duration.ofMillis(250), Duration.ofSeconds(1), Duration.ofMillis(5)));
+                .isEqualTo(new CaptureConfig(Duration.ofMillis(250), Duration.ofSeconds(1), Duration.ofMillis(10)));
         assertThat(config.apply())
                 .isEqualTo(new ApplyConfig(2000, 8 * 1024 * 1024, Duration.ofMillis(2), Duration.ofMinutes(5)));
     }
