@@ -78,9 +78,15 @@ final class LaneConsumer implements AutoCloseable {
     private final Set<TopicPartition> paused = new HashSet<>();
     private final LaneMerge merge;
     private long expectedBefore;
+    private long expectedAtLook;
     private long lookedAt = System.nanoTime();
     private long groupAt = System.nanoTime();
-    private boolean searching;
+    private boolean isSilent;
+    /** While a number is sought that may be missing: where the partitions ended when {@link #proof} was read. */
+    private Map<TopicPartition, Long> sought = Map.of();
+    private Checkpoint proof;
+    /** Something was read, while a number was sought, that there was no room for. */
+    private boolean forgot;
     private String morePartitions;
 
     /**
@@ -101,6 +107,7 @@ final class LaneConsumer implements AutoCloseable {
             this.merge = new LaneMerge(
                     position.epoch(), position.seq(), Math.max(1 << 20, BUFFER_BYTES / Math.max(1, topics.size())));
             assign(topics, saved);
+            this.expectedAtLook = merge.expected();
         } catch (KafkaException e) {
             close();
             throw new Failure.Retryable("kafka: " + e.getMessage(), e);
@@ -270,6 +277,10 @@ final class LaneConsumer implements AutoCloseable {
                 return;
             }
             LaneRecord laneRecord = LaneRecord.of(record, partition);
+            if (!sought.isEmpty() && !isControl && merge.isAhead(partition) && laneRecord.seq() != merge.expected()) {
+                forgot = true;
+                return;
+            }
             merge.offer(laneRecord, isControl && laneRecord.control() instanceof ControlRecord.EpochStart);
         } catch (IllegalArgumentException e) {
             throw new Failure.Fatal(
@@ -287,7 +298,7 @@ final class LaneConsumer implements AutoCloseable {
 
     private void pauseWhoIsAhead() {
         for (TopicPartition partition : partitions.keySet()) {
-            boolean isAhead = !searching && merge.isAhead(partition);
+            boolean isAhead = sought.isEmpty() && merge.isAhead(partition);
             if (isAhead && paused.add(partition)) {
                 consumer.pause(List.of(partition));
             } else if (!isAhead && paused.remove(partition)) {
@@ -297,42 +308,58 @@ final class LaneConsumer implements AutoCloseable {
     }
 
     /**
-     * Throws if the next number can never come: a checkpoint says that it, or a later epoch, was acknowledged, and every
-     * partition has been read beyond what there was at that time. Looks only after some seconds without progress.
+     * Throws if the lane cannot go on: one of its topics is not the one that was read before, or the next number can
+     * never come. That is so if a checkpoint says that it, or a later epoch, was acknowledged, and every partition has
+     * since been read beyond what there was then. The number is sought only after some seconds without progress.
+     *
+     * @throws Failure.Fatal naming the topic or the number
+     * @throws Failure.Retryable if the number was found behind so many later ones that not all of them were kept
      */
     void requireNoHole() {
-        if (merge.expected() != expectedBefore) {
+        boolean isOn = merge.expected() != expectedBefore;
+        if (isOn) {
             expectedBefore = merge.expected();
+            sought = Map.of();
+            if (forgot) {
+                throw new Failure.Retryable("kafka: record %d came late, reading again".formatted(merge.expected() - 1), null);
+            }
+        }
+        if (!sought.isEmpty() && sought.entrySet().stream().allMatch(end -> consumer.position(end.getKey()) >= end.getValue())) {
+            throw hole(missing(proof));
+        }
+        if (System.nanoTime() - lookedAt >= LOOK_NANOS) {
             lookedAt = System.nanoTime();
-            searching = false;
-            return;
-        }
-        if (System.nanoTime() - lookedAt < LOOK_NANOS && !searching) {
-            return;
-        }
-        lookedAt = System.nanoTime();
-        try {
-            look();
-        } catch (KafkaException | Failure.Retryable e) {
-            log.debug("lane {}: looking for a hole: {}", lane.name(), e.getMessage()); // nothing is proven; look again
+            try {
+                requireSameTopics();
+                if (merge.expected() == expectedAtLook && sought.isEmpty()) {
+                    seek();
+                }
+                expectedAtLook = merge.expected();
+                answers(true, "");
+            } catch (KafkaException | Failure.Retryable e) {
+                answers(false, e.getMessage()); // nothing is proven; look again
+            }
         }
     }
 
-    private void look() {
+    private void answers(boolean doesAnswer, String message) {
+        if (doesAnswer && isSilent) {
+            log.info("lane {}: kafka answers again", lane.name());
+        } else if (!doesAnswer && !isSilent) {
+            log.warn("lane {}: {}; waiting", lane.name(), message);
+        }
+        isSilent = !doesAnswer;
+    }
+
+    /** Begins to read every partition to its present end, whoever is ahead, if the number is known to have been there. */
+    private void seek() {
         Optional<Checkpoint> checkpoint = CheckpointReader.read(config, lane.name());
         boolean acknowledged = checkpoint
                 .filter(c -> c.epoch() > merge.epoch() || c.epoch() == merge.epoch() && c.seq() >= merge.expected())
                 .isPresent();
-        if (!acknowledged) {
-            searching = false;
-            return;
-        }
-        requireSameTopics();
-        searching = true; // nothing is paused until the number is found or proven missing
-        Map<TopicPartition, Long> ends = consumer.endOffsets(partitions.keySet());
-        boolean allRead = ends.entrySet().stream().allMatch(end -> consumer.position(end.getKey()) >= end.getValue());
-        if (allRead) {
-            throw hole(missing(checkpoint.get()));
+        if (acknowledged) {
+            proof = checkpoint.get();
+            sought = consumer.endOffsets(partitions.keySet());
         }
     }
 

@@ -35,6 +35,9 @@ final class TargetWriter {
     /** Set statements that PostgreSQL runs well at any table size; beyond it the arrays grow without gain. */
     private static final int SET_ROWS = 1_000;
 
+    /** A refused batch is cut into parts of this size first: few rows of it are to blame, and they cost only their part. */
+    private static final int FIRST_PART_ROWS = 64;
+
     private final Connection connection;
     private final TableOrder order;
     private final ArrayText text = new ArrayText();
@@ -71,7 +74,7 @@ final class TargetWriter {
     }
 
     /**
-     * As sets where the target takes them, else in halves, down to single rows, always in the order of the source. A row
+     * As sets where the target takes them, else in smaller ones, down to single rows, always in the order of the source. A row
      * that is refused because of another one that comes later in the same source transaction (rows that refer to each
      * other, values that change hands) waits for it.
      *
@@ -79,7 +82,7 @@ final class TargetWriter {
      */
     void writeInOrder(List<RowChange> changes) throws SQLException {
         Waiting waiting = new Waiting();
-        writeHalves(changes, waiting);
+        writeParts(changes, waiting);
         while (!waiting.changes.isEmpty()) {
             int before = waiting.changes.size();
             retryWaiting(waiting);
@@ -117,7 +120,7 @@ final class TargetWriter {
         }
     }
 
-    private void writeHalves(List<RowChange> changes, Waiting waiting) throws SQLException {
+    private void writeParts(List<RowChange> changes, Waiting waiting) throws SQLException {
         if (changes.isEmpty()) {
             return;
         }
@@ -133,9 +136,10 @@ final class TargetWriter {
             waiting.add(changes.get(0));
             return;
         }
-        int middle = changes.size() / 2;
-        writeHalves(changes.subList(0, middle), waiting);
-        writeHalves(changes.subList(middle, changes.size()), waiting);
+        int part = changes.size() > 2 * FIRST_PART_ROWS ? FIRST_PART_ROWS : (changes.size() + 1) / 2;
+        for (int from = 0; from < changes.size(); from += part) {
+            writeParts(changes.subList(from, Math.min(changes.size(), from + part)), waiting);
+        }
     }
 
     private static String keyText(RowChange change) {

@@ -36,7 +36,7 @@ import org.slf4j.LoggerFactory;
 /**
  * Moves one lane from the source's WAL to the change topics: stream, stamp, publish, checkpoint.
  *
- * <p>Every run enters through the same door: wait until nobody holds the slot, fence older captures, read the
+ * <p>Every run enters through the same door: take the lane, fence older captures, read the
  * checkpoint, advance the slot to it, stream. Any failure ends the run; a passing one is followed by the next run.
  *
  * <p>Delivery: a record may be published again after a crash, always with the same number. The slot moves only behind a
@@ -74,8 +74,11 @@ final class CaptureLane {
         stop.then(() -> closeInBackground(current));
         while (!stop.isRequested()) {
             try {
-                if (awaitFreeSlot()) {
-                    runOnce();
+                Optional<SourceLock> taken = SourceLock.take(config, lane, slot, stop);
+                if (taken.isPresent()) {
+                    try (SourceLock lock = taken.get()) {
+                        runOnce(lock);
+                    }
                 }
             } catch (Checkpoints.Fenced e) {
                 log.warn("lane {}: {}; standing by", lane.name(), e.getMessage());
@@ -112,49 +115,14 @@ final class CaptureLane {
         }
     }
 
-    /** Stands by while another process streams from the slot; false if a stop was requested meanwhile. */
-    private boolean awaitFreeSlot() throws InterruptedException {
-        boolean said = false;
-        while (!stop.isRequested()) {
-            int holder;
-            try (Connection source = Databases.connect(config.source(), "sluice-capture standby")) {
-                holder = slot.read(source).map(ReplicationSlot.State::activePid).orElse(0);
-                while (holder != 0) {
-                    if (!said) {
-                        said = true;
-                        log.info(
-                                "lane {}: standing by, replication slot '{}' is held by another capture (pid {} on the source)",
-                                lane.name(), lane.slot(), holder);
-                    }
-                    if (stop.await(500)) {
-                        return false;
-                    }
-                    holder = slot.read(source).map(ReplicationSlot.State::activePid).orElse(0);
-                }
-                if (said) {
-                    log.info("lane {}: taking over", lane.name());
-                }
-                return true;
-            } catch (SQLException e) {
-                Failure failure = SourceFailures.translate(config.source(), "reading the replication slot", e);
-                if (failure instanceof Failure.Retryable && said) {
-                    stop.await(500);
-                    continue;
-                }
-                throw failure;
-            }
-        }
-        return false;
-    }
-
-    private void runOnce() throws InterruptedException {
+    private void runOnce(SourceLock lock) throws InterruptedException {
         try (Topics topics = new Topics(config)) {
             topics.createCheckpointTopic();
             try (Checkpoints checkpoints = Checkpoints.open(config, lane.name());
                     ChangePublisher publisher = new ChangePublisher(config.kafka(), lane.name())) {
                 Checkpoint checkpoint = open(topics, checkpoints, publisher);
                 Run run = new Run(checkpoint, checkpoints, publisher);
-                run.stream(topics);
+                run.stream(topics, lock);
             }
         }
     }
@@ -333,17 +301,20 @@ final class CaptureLane {
             this.stream = new DebeziumStream(config, lane, this::take);
         }
 
-        void stream(Topics topics) throws InterruptedException {
+        void stream(Topics topics, SourceLock lock) throws InterruptedException {
             log.info("lane {}: streaming from {}, after seq {}", lane.name(), checkpoint.position(), checkpoint.seq());
             Throwable ended;
             current = stream;
             if (stop.isRequested()) {
                 return;
             }
-            try (SourceWatch watch = new SourceWatch(config, slot, publication, topics, checkpoint, this::fail)) {
+            lock.requireHeld();
+            lock.watch(new SourceWatch(config, slot, publication, topics, checkpoint, this::fail));
+            try {
                 ended = stream.run();
             } finally {
                 current = null;
+                lock.unwatch();
             }
             if (failure != null) {
                 throw failure;

@@ -15,6 +15,7 @@ import org.apache.kafka.clients.producer.ProducerConfig;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.errors.InvalidProducerEpochException;
+import org.apache.kafka.common.errors.InvalidTxnStateException;
 import org.apache.kafka.common.errors.ProducerFencedException;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
@@ -53,6 +54,8 @@ final class Checkpoints implements AutoCloseable {
                 ProducerConfig.TRANSACTIONAL_ID_CONFIG, "sluice-%s-%s".formatted(config.kafka().topicPrefix(), lane));
         settings.put(ProducerConfig.ACKS_CONFIG, "all");
         settings.put(ProducerConfig.TRANSACTION_TIMEOUT_CONFIG, "30000");
+        // a broker that is away is to be named soon, not after the default of a minute
+        settings.put(ProducerConfig.MAX_BLOCK_MS_CONFIG, "10000");
         settings.put(ProducerConfig.LINGER_MS_CONFIG, "0");
         settings.put(ProducerConfig.BUFFER_MEMORY_CONFIG, "2097152");
         KafkaProducer<byte[], byte[]> producer =
@@ -81,15 +84,20 @@ final class Checkpoints implements AutoCloseable {
             producer.beginTransaction();
             producer.send(new ProducerRecord<>(config.topics().checkpoint(), Headers.text(lane), checkpoint.toJson()));
             producer.commitTransaction();
-        } catch (ProducerFencedException | InvalidProducerEpochException e) {
-            throw new Fenced(e);
         } catch (KafkaException e) {
-            if (e.getCause() instanceof ProducerFencedException || e.getCause() instanceof InvalidProducerEpochException) {
+            if (isFencing(e) || isFencing(e.getCause())) {
                 throw new Fenced(e);
             }
             throw new Failure.Retryable("kafka: saving a checkpoint: " + e.getMessage(), e);
         }
         Failpoints.reach("capture.after-checkpoint");
+    }
+
+    /** An older producer learns of a newer one in several ways, depending on what it was doing. */
+    private static boolean isFencing(Throwable e) {
+        return e instanceof ProducerFencedException
+                || e instanceof InvalidProducerEpochException
+                || e instanceof InvalidTxnStateException;
     }
 
     @Override

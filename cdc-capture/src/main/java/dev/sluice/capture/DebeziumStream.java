@@ -136,11 +136,12 @@ final class DebeziumStream {
         settings.setProperty("database.port", Integer.toString(source.port()));
         settings.setProperty("database.dbname", source.database());
         settings.setProperty("database.password", source.password().value());
-        // the text of every value depends on these, so they do not come from the server's or the role's settings
+        // the text of every value depends on these, so they do not come from the server's or the role's settings; and the
+        // server lets go of the slot of a capture that is silent, which otherwise takes a minute
         settings.setProperty(
                 "database.options",
                 "-c DateStyle=ISO,YMD -c IntervalStyle=postgres -c TimeZone=UTC -c extra_float_digits=3"
-                        + " -c bytea_output=hex -c xmlbinary=base64 -c lc_monetary=C");
+                        + " -c bytea_output=hex -c xmlbinary=base64 -c lc_monetary=C -c wal_sender_timeout=15s");
 
         settings.setProperty("plugin.name", "pgoutput");
         settings.setProperty("slot.name", lane.slot());

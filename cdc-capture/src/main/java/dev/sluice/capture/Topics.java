@@ -16,6 +16,7 @@ import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.concurrent.ExecutionException;
 import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.DescribeTopicsOptions;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.TopicDescription;
 import org.apache.kafka.common.KafkaFuture;
@@ -25,6 +26,9 @@ import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 /** Makes the pipeline's topics and knows them by Kafka's ids, so that one made anew is not taken for the old one. */
 final class Topics implements AutoCloseable {
     private static final Duration KNOWN_WITHIN = Duration.ofSeconds(10);
+
+    /** The lane's session in the source must not fall silent while Kafka is asked. */
+    private static final int ANSWER_MILLIS = 5_000;
 
     private final Admin admin;
     private final KafkaConfig kafka;
@@ -106,7 +110,7 @@ final class Topics implements AutoCloseable {
     /** Kafka's id of each topic that exists. */
     private Map<String, String> ids(Collection<String> topics) {
         Map<String, String> ids = new TreeMap<>();
-        Map<String, KafkaFuture<TopicDescription>> answers = new HashMap<>(admin.describeTopics(topics).topicNameValues());
+        Map<String, KafkaFuture<TopicDescription>> answers = new HashMap<>(admin.describeTopics(topics, new DescribeTopicsOptions().timeoutMs(ANSWER_MILLIS)).topicNameValues());
         answers.forEach((topic, answer) -> {
             try {
                 ids.put(topic, get(answer, "describing topic " + topic).topicId().toString());
