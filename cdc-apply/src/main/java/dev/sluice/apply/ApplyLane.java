@@ -181,7 +181,7 @@ final class ApplyLane {
          */
         private boolean isDropping;
         /** A transaction beyond the position has been seen; everything after it is beyond too. */
-        private boolean isBeyond = nextIsBeyond;
+        private boolean isBeyond;
 
         private long offsetsSavedAt = System.nanoTime();
 
@@ -219,6 +219,7 @@ final class ApplyLane {
             Progress.createTables(target);
             target.commit();
             position = progress.read(target);
+            isBeyond = position.isBeyond() || nextIsBeyond;
             Preflight.require(preflight(), warned);
             TargetTables tables = TargetTables.read(target, lane);
             lane.tables().forEach(mapping ->
@@ -271,7 +272,7 @@ final class ApplyLane {
             ControlRecord.EpochStart start = (ControlRecord.EpochStart) next.get().control();
             if (position.epoch() == 0 && ready.isEmpty() || reached().compareTo(start.start()) >= 0) {
                 consumer.requireReads(start);
-                isBeyond = false;
+                isBeyond = reached().compareTo(start.start()) <= 0;
                 consumer.merge().enter(next.get(), start);
                 log.info("lane {}: epoch {} begins at {}", lane.name(), start.epoch(), start.start());
             }
@@ -423,8 +424,8 @@ final class ApplyLane {
         /** @param isLast nothing that the merge has given out is left to write */
         private void commit(List<Transaction> batch, boolean isLast) throws SQLException {
             LaneRecord last = batch.get(batch.size() - 1).end;
-            Lsn end = last.end().compareTo(position.end()) > 0 ? last.end() : position.end();
-            Position next = new Position(last.epoch(), last.seq(), end);
+            boolean isPast = last.end().compareTo(position.end()) < 0;
+            Position next = new Position(last.epoch(), last.seq(), isPast ? position.end() : last.end(), !isPast);
             progress.advance(target, position, next, last.committedMicros());
             Map<TopicPartition, Long> offsets = Map.of();
             boolean save = isLast && open == null && System.nanoTime() - offsetsSavedAt > SAVE_OFFSETS_NANOS;

@@ -26,9 +26,11 @@ final class Progress {
     /**
      * @param epoch 0 if nothing was ever applied
      * @param end end LSN of the last transaction applied
+     * @param isBeyond every transaction after {@code seq} lies beyond {@code end}; false while a new epoch repeats what
+     *     took effect under an earlier one's numbers
      */
-    record Position(long epoch, long seq, Lsn end) {
-        static final Position NONE = new Position(0, 0, Lsn.ZERO);
+    record Position(long epoch, long seq, Lsn end, boolean isBeyond) {
+        static final Position NONE = new Position(0, 0, Lsn.ZERO, true);
     }
 
     /** @param topicId Kafka's id of the topic when the offset was saved */
@@ -71,6 +73,7 @@ final class Progress {
                       epoch bigint NOT NULL,
                       seq bigint NOT NULL,
                       end_lsn pg_lsn NOT NULL,
+                      is_beyond boolean NOT NULL,
                       committed_at timestamptz,
                       applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
                     ) WITH (fillfactor = 10)""");
@@ -89,11 +92,11 @@ final class Progress {
 
     Position read(Connection target) throws SQLException {
         try (PreparedStatement query =
-                target.prepareStatement("SELECT epoch, seq, end_lsn::text FROM sluice.progress WHERE lane = ?")) {
+                target.prepareStatement("SELECT epoch, seq, end_lsn::text, is_beyond FROM sluice.progress WHERE lane = ?")) {
             query.setString(1, lane);
             try (ResultSet row = query.executeQuery()) {
                 return row.next()
-                        ? new Position(row.getLong(1), row.getLong(2), Lsn.parse(row.getString(3)))
+                        ? new Position(row.getLong(1), row.getLong(2), Lsn.parse(row.getString(3)), row.getBoolean(4))
                         : Position.NONE;
             }
         }
@@ -123,20 +126,21 @@ final class Progress {
      */
     void advance(Connection target, Position from, Position to, long committedMicros) throws SQLException {
         String sql = from.epoch() == 0
-                ? "INSERT INTO sluice.progress (epoch, seq, end_lsn, committed_at, lane) VALUES (?, ?, ?::pg_lsn,"
-                        + " to_timestamp(? / 1000000.0), ?) ON CONFLICT DO NOTHING"
-                : "UPDATE sluice.progress SET epoch = ?, seq = ?, end_lsn = ?::pg_lsn,"
+                ? "INSERT INTO sluice.progress (epoch, seq, end_lsn, is_beyond, committed_at, lane)"
+                        + " VALUES (?, ?, ?::pg_lsn, ?, to_timestamp(? / 1000000.0), ?) ON CONFLICT DO NOTHING"
+                : "UPDATE sluice.progress SET epoch = ?, seq = ?, end_lsn = ?::pg_lsn, is_beyond = ?,"
                         + " committed_at = to_timestamp(? / 1000000.0), applied_at = clock_timestamp()"
                         + " WHERE lane = ? AND epoch = ? AND seq = ?";
         try (PreparedStatement advance = target.prepareStatement(sql)) {
             advance.setLong(1, to.epoch());
             advance.setLong(2, to.seq());
             advance.setString(3, to.end().toString());
-            advance.setLong(4, committedMicros);
-            advance.setString(5, lane);
+            advance.setBoolean(4, to.isBeyond());
+            advance.setLong(5, committedMicros);
+            advance.setString(6, lane);
             if (from.epoch() != 0) {
-                advance.setLong(6, from.epoch());
-                advance.setLong(7, from.seq());
+                advance.setLong(7, from.epoch());
+                advance.setLong(8, from.seq());
             }
             if (advance.executeUpdate() != 1) {
                 throw new Lost(lane, from);

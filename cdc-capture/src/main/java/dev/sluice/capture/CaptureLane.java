@@ -136,7 +136,7 @@ final class CaptureLane {
             if (known.isPresent()) {
                 requireSameCluster(known.get(), cluster);
                 if (!isFirstStart(known.get())) {
-                    publication.requireComplete(source, known.get().tables());
+                    publication.requireSame(source, known.get());
                     slot.require(source);
                     topics.requireSame(known.get().topicIds());
                 }
@@ -148,7 +148,7 @@ final class CaptureLane {
                     : known.get();
             slot.advance(source, checkpoint.position());
             if (checkpoint.state() == Checkpoint.State.STARTING || !checkpoint.tables().equals(tables)) {
-                checkpoint = startEpoch(checkpoint, topics, checkpoints, publisher);
+                checkpoint = startEpoch(checkpoint, publication.ids(source), topics, checkpoints, publisher);
             }
             return checkpoint;
         } catch (SQLException e) {
@@ -206,6 +206,7 @@ final class CaptureLane {
                     cluster.systemIdentifier(),
                     cluster.timeline(),
                     List.of(),
+                    Map.of(),
                     Map.of()));
         }
         Optional<ReplicationSlot.State> existing = slot.read(source);
@@ -219,6 +220,7 @@ final class CaptureLane {
                 cluster.systemIdentifier(),
                 cluster.timeline(),
                 List.of(),
+                Map.of(),
                 Map.of());
     }
 
@@ -227,7 +229,11 @@ final class CaptureLane {
      * epochs, whatever is killed when, carry the same number.
      */
     private Checkpoint startEpoch(
-            Checkpoint last, Topics topics, Checkpoints checkpoints, ChangePublisher publisher)
+            Checkpoint last,
+            Map<String, String> publicationIds,
+            Topics topics,
+            Checkpoints checkpoints,
+            ChangePublisher publisher)
             throws InterruptedException {
         topics.createControlTopic();
         Set<String> names = new TreeSet<>();
@@ -249,7 +255,8 @@ final class CaptureLane {
                 last.systemIdentifier(),
                 last.timeline(),
                 last.tables(),
-                topicIds);
+                topicIds,
+                publicationIds);
         checkpoints.save(starting);
         publisher.publish(LaneSequencer.epochStart(
                 config.topics(),
@@ -265,7 +272,8 @@ final class CaptureLane {
                 starting.systemIdentifier(),
                 starting.timeline(),
                 tables,
-                starting.topicIds());
+                starting.topicIds(),
+                starting.publicationIds());
         checkpoints.save(running);
         log.info("lane {}: epoch {} begins with {} tables at {}", lane.name(), running.epoch(), tables.size(), running.position());
         return running;

@@ -92,6 +92,9 @@ final class DebeziumStream {
     Throwable run() {
         try {
             engine.run();
+        } catch (IllegalStateException e) {
+            // an engine that fails while it is being closed throws that it is already stopping
+            failure = failure != null ? failure : e;
         } finally {
             started.countDown();
         }

@@ -60,7 +60,7 @@ final class SourceWatch implements SourceLock.Watch {
             if (System.nanoTime() - lookedAt >= LOOK_EVERY.toNanos()) {
                 lookedAt = System.nanoTime();
                 slot.require(session);
-                publication.requireComplete(session, checkpoint.tables());
+                publication.requireSame(session, checkpoint);
                 topics.requireSame(checkpoint.topicIds());
             }
         } catch (Failure.Retryable e) {

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.sluice.config.ConfigReader;
 import dev.sluice.config.DatabaseConfig;
 import dev.sluice.config.Databases;
+import dev.sluice.config.KafkaClients;
 import dev.sluice.config.PipelineConfig;
 import dev.sluice.reconciler.ComparisonReport;
 import dev.sluice.reconciler.RowComparison;
@@ -12,6 +13,7 @@ import dev.sluice.schemas.Checkpoint;
 import dev.sluice.schemas.CheckpointReader;
 import dev.sluice.schemas.ControlRecord;
 import dev.sluice.schemas.Lsn;
+import dev.sluice.schemas.TableId;
 import java.io.File;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -25,11 +27,18 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.ExecutionException;
 import java.util.stream.Stream;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.ListOffsetsResult.ListOffsetsResultInfo;
+import org.apache.kafka.clients.admin.OffsetSpec;
+import org.apache.kafka.clients.admin.TopicDescription;
+import org.apache.kafka.common.TopicPartition;
 
 /**
  * One pipeline as it is deployed: a {@code pipeline.yml}, a database on each server, capture and apply as processes of
@@ -215,13 +224,9 @@ final class Pipeline implements AutoCloseable {
 
     /** Waits until a capture streams: what is committed from now on is carried. */
     void awaitStreaming() {
-        Child capture = captures.get(captures.size() - 1);
-        capture.awaitLog("streaming from", Duration.ofSeconds(60));
-        Await.until("a capture holds the slot of " + name, Duration.ofSeconds(60), () -> {
+        Await.until("a capture of %s streams".formatted(name), Duration.ofSeconds(90), () -> {
             requireAlive(captures);
-            return askSource("SELECT active FROM pg_replication_slots WHERE slot_name = '%s'"
-                            .formatted(config.lanes().get(0).slot()))
-                    .equals("t");
+            return captures.stream().filter(Child::isAlive).anyMatch(capture -> capture.log().contains("streaming from"));
         });
     }
 
@@ -273,6 +278,26 @@ final class Pipeline implements AutoCloseable {
         }
         String value = askTarget("SELECT coalesce((SELECT %s::text FROM sluice.progress), '')".formatted(column));
         return Optional.of(value).filter(text -> !text.isEmpty());
+    }
+
+    /** How many records the change topic of a table has got so far, repeats included. */
+    long published(String table) {
+        String topic = config.topics().change(TableId.parse(table));
+        try (Admin admin = Admin.create(KafkaClients.base(config.kafka(), "test"))) {
+            TopicDescription description =
+                    admin.describeTopics(List.of(topic)).topicNameValues().get(topic).get();
+            Map<TopicPartition, OffsetSpec> latest = new HashMap<>();
+            description.partitions().forEach(partition ->
+                    latest.put(new TopicPartition(topic, partition.partition()), OffsetSpec.latest()));
+            return admin.listOffsets(latest).all().get().values().stream()
+                    .mapToLong(ListOffsetsResultInfo::offset)
+                    .sum();
+        } catch (ExecutionException e) {
+            throw new IllegalStateException("could not ask for the end of " + topic, e.getCause());
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new IllegalStateException("interrupted", e);
+        }
     }
 
     /** What capture has noted last about its only lane. */

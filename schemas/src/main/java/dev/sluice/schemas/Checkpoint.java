@@ -23,6 +23,8 @@ import java.util.TreeMap;
  * @param timeline of the source cluster
  * @param tables the captured tables in order; another set means another numbering
  * @param topicIds Kafka's ids by topic name
+ * @param publicationIds the source's ids of the publication and of each table in it, by name: what was made anew, or
+ *     taken out and put back, has another one
  */
 public record Checkpoint(
         State state,
@@ -32,7 +34,8 @@ public record Checkpoint(
         String systemIdentifier,
         int timeline,
         List<TableId> tables,
-        Map<String, String> topicIds) {
+        Map<String, String> topicIds,
+        Map<String, String> publicationIds) {
 
     /** Whether the epoch's first record has been acknowledged. */
     public enum State {
@@ -45,11 +48,13 @@ public record Checkpoint(
     public Checkpoint {
         tables = List.copyOf(tables);
         topicIds = Map.copyOf(topicIds);
+        publicationIds = Map.copyOf(publicationIds);
     }
 
     /** The same lane, further on. */
     public Checkpoint at(long newSeq, Lsn newPosition) {
-        return new Checkpoint(state, epoch, newSeq, newPosition, systemIdentifier, timeline, tables, topicIds);
+        return new Checkpoint(
+                state, epoch, newSeq, newPosition, systemIdentifier, timeline, tables, topicIds, publicationIds);
     }
 
     public byte[] toJson() {
@@ -62,9 +67,14 @@ public record Checkpoint(
                 .put("timeline", timeline);
         ArrayNode names = json.putArray("tables");
         tables.forEach(table -> names.add(table.toString()));
-        ObjectNode ids = json.putObject("topicIds");
-        new TreeMap<>(topicIds).forEach(ids::put);
+        putIds(json, "topicIds", topicIds);
+        putIds(json, "publicationIds", publicationIds);
         return json.toString().getBytes(StandardCharsets.UTF_8);
+    }
+
+    private static void putIds(ObjectNode json, String name, Map<String, String> ids) {
+        ObjectNode object = json.putObject(name);
+        new TreeMap<>(ids).forEach(object::put);
     }
 
     /** @throws IllegalArgumentException if the bytes are not a checkpoint: guessing a position would lose rows */
@@ -73,8 +83,6 @@ public record Checkpoint(
             JsonNode json = JSON.readTree(new String(bytes, StandardCharsets.UTF_8));
             List<TableId> tables = new ArrayList<>();
             json.required("tables").forEach(name -> tables.add(TableId.parse(name.textValue())));
-            Map<String, String> ids = new TreeMap<>();
-            json.required("topicIds").properties().forEach(id -> ids.put(id.getKey(), id.getValue().textValue()));
             return new Checkpoint(
                     State.valueOf(json.required("state").textValue()),
                     json.required("epoch").longValue(),
@@ -83,9 +91,16 @@ public record Checkpoint(
                     json.required("systemIdentifier").textValue(),
                     json.required("timeline").intValue(),
                     tables,
-                    ids);
+                    ids(json.required("topicIds")),
+                    ids(json.required("publicationIds")));
         } catch (JsonProcessingException e) {
             throw new IllegalArgumentException("not a checkpoint: " + e.getOriginalMessage(), e);
         }
+    }
+
+    private static Map<String, String> ids(JsonNode json) {
+        Map<String, String> ids = new TreeMap<>();
+        json.properties().forEach(id -> ids.put(id.getKey(), id.getValue().textValue()));
+        return ids;
     }
 }

@@ -85,7 +85,8 @@ class ValuesTest {
                 "7711050162213198532",
                 3,
                 List.of(new TableId("public", "orders"), new TableId("odd.schema", "x")),
-                Map.of("shop.control", "JeItCbIMT72NjlnciFWxQg"));
+                Map.of("shop.control", "JeItCbIMT72NjlnciFWxQg"),
+                Map.of("sluice_shop_main", "16433/742", "public.orders", "16390/16434"));
 
         assertThat(Checkpoint.fromJson(checkpoint.toJson())).isEqualTo(checkpoint);
     }
