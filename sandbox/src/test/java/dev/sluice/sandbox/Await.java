@@ -15,20 +15,19 @@ final class Await {
     }
 
     /**
-     * Returns how long it took.
+     * Returns once the effect is there.
      *
      * @param what as it reads after "waited 10 s in vain: "
      * @throws AssertionError if the effect is not there in time, or cannot be looked at
      */
-    static Duration until(String what, Duration atMost, Effect effect) {
-        Instant began = Instant.now();
-        Instant deadline = began.plus(atMost);
+    static void until(String what, Duration atMost, Effect effect) {
+        Instant deadline = Instant.now().plus(atMost);
         try {
             while (true) {
                 // asked before looking: a slow look at the right time counts
                 boolean isLate = Instant.now().isAfter(deadline);
                 if (effect.isThere()) {
-                    return Duration.between(began, Instant.now());
+                    return;
                 }
                 if (isLate) {
                     throw new AssertionError("waited %d s in vain: %s".formatted(atMost.toSeconds(), what));

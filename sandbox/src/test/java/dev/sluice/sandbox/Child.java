@@ -23,6 +23,7 @@ final class Child {
     private final String name;
     private final Path log;
     private final Process process;
+    private int heard;
 
     private Child(String name, Path log, Process process) {
         this.name = name;
@@ -116,16 +117,16 @@ final class Child {
         }
     }
 
-    /** Waits until it has said {@code text}; returns how long that took. */
-    Duration awaitLog(String text, Duration atMost) {
-        return awaitLog(text, 0, atMost);
+    /** From now on {@link #awaitLog} hears only what it says later. */
+    void listen() {
+        heard = log().length();
     }
 
-    /** Waits until it has said {@code text} behind the first {@code from} characters of its log. */
-    Duration awaitLog(String text, int from, Duration atMost) {
-        return Await.until("%s says '%s'".formatted(name, text), atMost, () -> {
+    /** Waits until it has said {@code text}. */
+    void awaitLog(String text, Duration atMost) {
+        Await.until("%s says '%s'".formatted(name, text), atMost, () -> {
             boolean isAlive = isAlive();
-            if (log().indexOf(text, from) >= 0) {
+            if (log().indexOf(text, heard) >= 0) {
                 return true;
             }
             if (!isAlive) {
@@ -145,17 +146,8 @@ final class Child {
         return last;
     }
 
-    /**
-     * Most memory it has ever held, in MiB: heap, code, stacks, buffers.
-     *
-     * <p>Source: proc(5), {@code VmHWM} of {@code /proc/PID/status}.
-     */
+    /** Most memory it has ever held, in MiB: heap, code, stacks, buffers. */
     long peakMebibytes() {
-        try (var lines = Files.lines(Path.of("/proc/" + process.pid() + "/status"))) {
-            String peak = lines.filter(line -> line.startsWith("VmHWM:")).findFirst().orElseThrow();
-            return Long.parseLong(peak.replaceAll("\\D", "")) / 1024;
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
+        return ProcessUsage.of(process.pid()).peakBytes() >> 20;
     }
 }
