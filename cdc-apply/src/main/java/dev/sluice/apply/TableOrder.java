@@ -42,7 +42,7 @@ final class TableOrder {
         }
     }
 
-    Comparator<TargetTable> parentsFirst() {
-        return Comparator.comparing(table -> rank.getOrDefault(table.id(), 0));
+    Comparator<TableId> parentsFirst() {
+        return Comparator.comparing(table -> rank.getOrDefault(table, 0));
     }
 }

@@ -14,6 +14,7 @@ import java.sql.Types;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.Deque;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -56,7 +57,7 @@ final class TargetWriter {
                 move(move);
             }
             List<TargetTable> tables = new ArrayList<>(step.rows().keySet());
-            tables.sort(order.parentsFirst());
+            tables.sort(Comparator.comparing(TargetTable::id, order.parentsFirst()));
             for (int i = tables.size() - 1; i >= 0; i--) {
                 delete(tables.get(i), step.rows().get(tables.get(i)).of(Kind.DELETE));
             }
