@@ -175,6 +175,8 @@ final class ApplyLane {
         private Transaction open;
         /** Parts of the open transaction are in the open target transaction. */
         private boolean isStreaming;
+        /** Writes them in order; null unless they have been refused as sets. */
+        private ExactOrder largeInOrder;
         /**
          * The open transaction is too large for a batch and may have taken effect under an earlier epoch's numbers: its
          * rows are dropped until its end tells.
@@ -225,7 +227,7 @@ final class ApplyLane {
             lane.tables().forEach(mapping ->
                     tablesByTopic.put(config.topics().change(mapping.source()), tables.of(mapping)));
             hasDeferrable = tables.hasDeferrable();
-            writer = new TargetWriter(target, tables.order());
+            writer = new TargetWriter(target, tables.order(), tables.cascading());
         }
 
         private List<Finding> preflight() throws SQLException {
@@ -319,7 +321,7 @@ final class ApplyLane {
             }
             isDropping = false;
             if (isStreaming) {
-                writeLarge(ended);
+                writeLarge(ended, true);
                 commit(List.of(ended), true);
                 isStreaming = false;
                 nextInOrder = false;
@@ -344,17 +346,25 @@ final class ApplyLane {
                     isStreaming = true;
                     begin();
                 }
-                writeLarge(open);
+                writeLarge(open, false);
             } else {
                 isDropping = true;
             }
             open.clearRows();
         }
 
-        private void writeLarge(Transaction part) throws SQLException {
+        private void writeLarge(Transaction part, boolean isLast) throws SQLException {
             try {
                 if (nextInOrder) {
-                    writer.writeInOrder(part.changes);
+                    if (largeInOrder == null) {
+                        largeInOrder = writer.inOrder();
+                    }
+                    largeInOrder.write(part.changes);
+                    if (isLast) {
+                        largeInOrder.finish();
+                        largeInOrder = null;
+                    }
+                    Failpoints.reach("apply.in-transaction");
                 } else {
                     writer.writeAsSets(part.changes);
                 }

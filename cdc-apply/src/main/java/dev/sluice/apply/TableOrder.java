@@ -18,9 +18,9 @@ import java.util.TreeSet;
  */
 final class TableOrder {
     private final Map<TableId, Integer> rank = new HashMap<>();
+    private final Map<TableId, Set<TableId>> parents = new HashMap<>();
 
     TableOrder(Collection<TableId> tables, Collection<ForeignKey> foreignKeys) {
-        Map<TableId, Set<TableId>> parents = new HashMap<>();
         foreignKeys.forEach(key -> {
             if (!key.child().equals(key.parent())) {
                 parents.computeIfAbsent(key.child(), child -> new TreeSet<>()).add(key.parent());
@@ -28,21 +28,27 @@ final class TableOrder {
         });
         List<TableId> order = new ArrayList<>();
         Set<TableId> seen = new HashSet<>();
-        new TreeSet<>(tables).forEach(table -> visit(table, parents, seen, order));
+        new TreeSet<>(tables).forEach(table -> visit(table, seen, order));
         for (int i = 0; i < order.size(); i++) {
             rank.put(order.get(i), i);
         }
     }
 
-    private static void visit(
-            TableId table, Map<TableId, Set<TableId>> parents, Set<TableId> seen, List<TableId> order) {
+    private void visit(TableId table, Set<TableId> seen, List<TableId> order) {
         if (seen.add(table)) {
-            parents.getOrDefault(table, Set.of()).forEach(parent -> visit(parent, parents, seen, order));
+            parents.getOrDefault(table, Set.of()).forEach(parent -> visit(parent, seen, order));
             order.add(table);
         }
     }
 
     Comparator<TableId> parentsFirst() {
         return Comparator.comparing(table -> rank.getOrDefault(table, 0));
+    }
+
+    /** The tables, their parents, and so on. */
+    Set<TableId> withAncestors(Collection<TableId> tables) {
+        Set<TableId> found = new HashSet<>();
+        tables.forEach(table -> visit(table, found, new ArrayList<>()));
+        return found;
     }
 }

@@ -22,6 +22,9 @@ import java.util.Set;
  * <p>Threads: one.
  */
 final class TargetTable {
+    /** bool, bytea, int8, int2, int4, oid, date, timestamp, timestamptz, uuid. Source: {@code pg_type.dat}. */
+    private static final Set<Integer> PLAIN = Set.of(16, 17, 20, 21, 23, 26, 1082, 1114, 1184, 2950);
+
     private final TableMapping mapping;
     private final TableShape shape;
     private final Map<Integer, ColumnType> types;
@@ -45,6 +48,21 @@ final class TargetTable {
             Column column = shape.column(name).orElseThrow(() -> missing(name, "constant"));
             constantTypes.put(name, types.get(column.typeOid()));
         });
+    }
+
+    /** Whether deleting a row reaches rows of other tables. */
+    boolean hasCascade() {
+        return hasCascade;
+    }
+
+    /** Whether keys are equal only if their texts are, which 1.0 and 1.00 are not. */
+    boolean hasPlainKey() {
+        for (int place : keyPlaces) {
+            if (!PLAIN.contains(columns.get(place).column().typeOid())) {
+                return false;
+            }
+        }
+        return true;
     }
 
     TableId source() {

@@ -106,6 +106,11 @@ final class TargetTables {
         return hasDeferrable;
     }
 
+    /** Tables whose deletions reach rows of other tables. */
+    Set<TableId> cascading() {
+        return cascading;
+    }
+
     TableOrder order() {
         return order;
     }

@@ -5,30 +5,30 @@ import dev.sluice.apply.MicroBatch.Step;
 import dev.sluice.apply.RowChange.Kind;
 import dev.sluice.process.Failpoints;
 import dev.sluice.schemas.Failure;
+import dev.sluice.schemas.TableId;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.SQLException;
 import java.sql.Savepoint;
 import java.sql.Statement;
 import java.sql.Types;
-import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
-import java.util.Deque;
 import java.util.HashMap;
-import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
+import java.util.function.Predicate;
 import java.util.stream.Collectors;
 
 /**
  * Writes rows within the caller's transaction: fast as sets, or exactly in the order of the source.
  *
- * <p>Sets: children's deletes first, then parents' rows first, which agrees with foreign keys in all but rare cases.
- * What they refuse, the caller rolls back and gives to {@link #writeInOrder}.
+ * <p>Sets: children's deletes first, then parents' rows first, then the deletes that cascade, which agrees with foreign keys
+ * in all but rare cases. What they refuse, the caller rolls back and gives to {@link #writeInOrder}.
  *
  * <p>Threads: the lane's.
  */
@@ -36,17 +36,17 @@ final class TargetWriter {
     /** Set statements that PostgreSQL runs well at any table size; beyond it the arrays grow without gain. */
     private static final int SET_ROWS = 1_000;
 
-    /** A refused batch is cut into parts of this size first: few rows of it are to blame, and they cost only their part. */
-    private static final int FIRST_PART_ROWS = 64;
-
     private final Connection connection;
     private final TableOrder order;
+    private final Set<TableId> deletedLate;
     private final ArrayText text = new ArrayText();
     private final Map<String, PreparedStatement> statements = new HashMap<>();
 
-    TargetWriter(Connection connection, TableOrder order) {
+    /** @param cascading tables whose deletions reach rows of other tables */
+    TargetWriter(Connection connection, TableOrder order, Set<TableId> cascading) {
         this.connection = connection;
         this.order = order;
+        this.deletedLate = order.withAncestors(cascading);
     }
 
     /** @throws SQLException with the server's state, or {@link NeedsOrder}; the transaction is then spoilt */
@@ -58,9 +58,7 @@ final class TargetWriter {
             }
             List<TargetTable> tables = new ArrayList<>(step.rows().keySet());
             tables.sort(Comparator.comparing(TargetTable::id, order.parentsFirst()));
-            for (int i = tables.size() - 1; i >= 0; i--) {
-                delete(tables.get(i), step.rows().get(tables.get(i)).of(Kind.DELETE));
-            }
+            delete(tables, step, table -> !isDeletedLate(table));
             for (TargetTable table : tables) {
                 Rows rows = step.rows().get(table);
                 for (Map.Entry<Written, List<RowChange>> some : bySameColumns(rows.of(Kind.UPSERT)).entrySet()) {
@@ -70,117 +68,63 @@ final class TargetWriter {
                     patch(some.getKey(), some.getValue());
                 }
             }
+            delete(tables, step, this::isDeletedLate);
         }
         Failpoints.reach("apply.in-transaction");
     }
 
     /**
-     * As sets where the target takes them, else in smaller ones, down to single rows, always in the order of the source. A row
-     * that is refused because of another one that comes later in the same source transaction (rows that refer to each
-     * other, values that change hands) waits for it.
+     * A row whose deletion reaches rows of other tables is deleted behind all else: those that the source has moved away
+     * from it before are then out of its reach. So are its table's own parents, which go after their children.
+     */
+    private boolean isDeletedLate(TargetTable table) {
+        return deletedLate.contains(table.id());
+    }
+
+    private void delete(List<TargetTable> parentsFirst, Step step, Predicate<TargetTable> isDue) throws SQLException {
+        for (int i = parentsFirst.size() - 1; i >= 0; i--) {
+            TargetTable table = parentsFirst.get(i);
+            if (isDue.test(table)) {
+                Rows rows = step.rows().get(table);
+                List<RowChange> deleted = rows.of(Kind.DELETE);
+                if (isDeletedLate(table) && !deleted.isEmpty() && !table.hasPlainKey() && !rows.of(Kind.UPSERT).isEmpty()) {
+                    throw new NeedsOrder(); // the deletion of key 1.0 would take the new row 1.00
+                }
+                delete(table, deleted);
+            }
+        }
+    }
+
+    /**
+     * As sets where the target takes them, else in smaller ones, down to single rows, in the order of the source.
      *
      * @throws Failure.Poison naming the first row that can never be written
      */
     void writeInOrder(List<RowChange> changes) throws SQLException {
-        Waiting waiting = new Waiting();
-        writeParts(changes, waiting);
-        while (!waiting.changes.isEmpty()) {
-            int before = waiting.changes.size();
-            retryWaiting(waiting);
-            if (waiting.changes.size() == before) {
-                RowChange first = waiting.changes.peek();
-                throw new Failure.Poison(
-                        "%s, %s of key %s"
-                                .formatted(
-                                        TargetFailures.translate("writing " + first.table().id(), waiting.refusal)
-                                                .getMessage(),
-                                        first.kind(),
-                                        first.key() == null ? "-" : keyText(first)),
-                        waiting.refusal);
-            }
-        }
+        ExactOrder exact = inOrder();
+        exact.write(changes);
+        exact.finish();
         Failpoints.reach("apply.in-transaction");
     }
 
-    /** Refused rows, and the keys that may not be written before them. */
-    private static final class Waiting {
-        final Deque<RowChange> changes = new ArrayDeque<>();
-        final Set<Object> rows = new HashSet<>();
-        SQLException refusal;
-
-        void add(RowChange change) {
-            changes.add(change);
-            rows.add(identity(change, change.key()));
-        }
-
-        boolean holdsBack(RowChange change) {
-            return !rows.isEmpty()
-                    && (change.kind() == Kind.TRUNCATE
-                            || rows.contains(identity(change, change.key()))
-                            || change.oldKey() != null && rows.contains(identity(change, change.oldKey())));
-        }
+    /** For a transaction that comes in parts. */
+    ExactOrder inOrder() {
+        return new ExactOrder(this::attempt);
     }
 
-    private void writeParts(List<RowChange> changes, Waiting waiting) throws SQLException {
-        if (changes.isEmpty()) {
-            return;
-        }
-        if (changes.stream().noneMatch(waiting::holdsBack)) {
-            SQLException refusal = attempt(changes);
-            if (refusal == null) {
-                retryWaiting(waiting);
-                return;
-            }
-            waiting.refusal = refusal;
-        }
-        if (changes.size() == 1) {
-            waiting.add(changes.get(0));
-            return;
-        }
-        int part = changes.size() > 2 * FIRST_PART_ROWS ? FIRST_PART_ROWS : (changes.size() + 1) / 2;
-        for (int from = 0; from < changes.size(); from += part) {
-            writeParts(changes.subList(from, Math.min(changes.size(), from + part)), waiting);
-        }
-    }
-
-    private static String keyText(RowChange change) {
-        return change.table().keyNames() + "=" + change.key().values();
-    }
-
-    private static Object identity(RowChange change, RowChange.Key key) {
-        return List.of(change.table().id(), key);
-    }
-
-    /** Tries each waiting row once, in order. */
-    private void retryWaiting(Waiting waiting) throws SQLException {
-        if (waiting.changes.isEmpty()) {
-            return;
-        }
-        List<RowChange> again = List.copyOf(waiting.changes);
-        waiting.changes.clear();
-        waiting.rows.clear();
-        for (RowChange change : again) {
-            SQLException refusal = waiting.holdsBack(change) ? waiting.refusal : attempt(List.of(change));
-            if (refusal != null) {
-                waiting.refusal = refusal;
-                waiting.add(change);
-            }
-        }
-    }
-
-    /** Null if the changes were written, else why they were refused; the transaction goes on either way. */
-    private SQLException attempt(List<RowChange> changes) throws SQLException {
+    private Optional<SQLException> attempt(List<RowChange> changes) throws SQLException {
         Savepoint before = connection.setSavepoint();
         try {
             writeAsSets(changes);
             connection.releaseSavepoint(before);
-            return null;
+            return Optional.empty();
         } catch (SQLException e) {
             if (!TargetFailures.isAboutRows(e)) {
                 throw e;
             }
             connection.rollback(before);
-            return e;
+            connection.releaseSavepoint(before); // a rollback leaves it open, and the next one would nest in it
+            return Optional.of(e);
         }
     }
 

@@ -1,0 +1,277 @@
+package dev.sluice.apply;
+
+import dev.sluice.apply.RowChange.Kind;
+import dev.sluice.schemas.Failure;
+import java.sql.SQLException;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedList;
+import java.util.List;
+import java.util.ListIterator;
+import java.util.Map;
+import java.util.Optional;
+import org.postgresql.util.PSQLException;
+import org.postgresql.util.ServerErrorMessage;
+
+/**
+ * Writes the changes of one target transaction where sets of them are refused: smaller sets, down to single rows, in the
+ * order of the source.
+ *
+ * <p>That order succeeded at the source, but the source checks some constraints only at the end of a statement or of the
+ * transaction: rows that refer to later ones, unique values and keys that change hands. Such a row is refused here, waits,
+ * and is tried again when others have been written. A row that nothing helps can never be written.
+ *
+ * <p>Nothing overtakes a waiting change that may concern the same row. One thing does concern it and is tried all the same:
+ * while a row waits to move to a key, the row that still has this key may move away, as in {@code SET id = id + 1} on a
+ * deferrable key.
+ *
+ * <p>Threads: the lane's.
+ */
+final class ExactOrder {
+    /** Few rows of a refused batch are to blame, and they cost only their part. */
+    private static final int PART_ROWS = 64;
+
+    /** So many waiting rows are tried again after each part, more only at the end. */
+    private static final int FEW = 64;
+
+    private static final long MOST_WAITING_CHARS = Runtime.getRuntime().maxMemory() / 16;
+
+    private final Target target;
+    private final LinkedList<Unit> waiting = new LinkedList<>();
+    private final Claims claims = new Claims();
+    private long waitingChars;
+
+    /** Where changes are written as sets. */
+    interface Target {
+        /** Writes all of the changes or none; empty if they were written, else why they were refused. */
+        Optional<SQLException> attempt(List<RowChange> changes) throws SQLException;
+    }
+
+    ExactOrder(Target target) {
+        this.target = target;
+    }
+
+    /** What is written together or not at all: one change, or the TRUNCATE of several tables. */
+    private static final class Unit {
+        final List<RowChange> changes;
+        Optional<SQLException> refusal;
+
+        Unit(List<RowChange> changes, Optional<SQLException> refusal) {
+            this.changes = changes;
+            this.refusal = refusal;
+        }
+    }
+
+    /**
+     * Writes the next changes; some may be left waiting for later ones.
+     *
+     * @throws Failure.Poison if too many wait
+     */
+    void write(List<RowChange> changes) throws SQLException {
+        for (int from = 0, to; from < changes.size(); from = to) {
+            to = end(changes, from + PART_ROWS);
+            writePart(changes.subList(from, to));
+            if (waiting.size() <= FEW) {
+                settle();
+            }
+        }
+    }
+
+    /**
+     * Writes what still waits; nothing comes after it.
+     *
+     * @throws Failure.Poison naming the first row that can never be written
+     */
+    void finish() throws SQLException {
+        while (!waiting.isEmpty()) {
+            if (!settle()) {
+                throw neverWritten();
+            }
+        }
+    }
+
+    /** Not in the middle of a TRUNCATE: its tables may be tied by foreign keys. */
+    private static int end(List<RowChange> changes, int wanted) {
+        int end = Math.min(wanted, changes.size());
+        while (end < changes.size() && isTruncate(changes.get(end - 1)) && isTruncate(changes.get(end))) {
+            end++;
+        }
+        return end;
+    }
+
+    private static boolean isTruncate(RowChange change) {
+        return change.kind() == Kind.TRUNCATE;
+    }
+
+    private void writePart(List<RowChange> part) throws SQLException {
+        Optional<SQLException> refusal = Optional.empty();
+        if (!claims.holdBack(part)) {
+            refusal = target.attempt(part);
+            if (refusal.isEmpty()) {
+                return;
+            }
+        }
+        int middle = end(part, (part.size() + 1) / 2);
+        if (middle == part.size()) {
+            await(new Unit(List.copyOf(part), refusal));
+            return;
+        }
+        writePart(part.subList(0, middle));
+        writePart(part.subList(middle, part.size()));
+    }
+
+    private void await(Unit unit) {
+        waiting.add(unit);
+        claims.add(unit.changes);
+        waitingChars += unit.changes.stream().mapToLong(ExactOrder::chars).sum();
+        if (waitingChars > MOST_WAITING_CHARS) {
+            throw new Failure.Poison(
+                    "%d rows of one transaction wait for later ones%s; a constraint that can wait takes them: ALTER TABLE … ALTER CONSTRAINT … DEFERRABLE"
+                            .formatted(waiting.size(), waiting.getFirst().refusal.map(ExactOrder::constraint).orElse("")),
+                    null);
+        }
+    }
+
+    private static long chars(RowChange change) {
+        long chars = 100;
+        for (int place = 0; change.values() != null && place < change.values().length; place++) {
+            String value = change.values()[place];
+            chars += value == null ? 0 : value.length();
+        }
+        return chars;
+    }
+
+    private static String constraint(SQLException refusal) {
+        ServerErrorMessage said = refusal instanceof PSQLException server ? server.getServerErrorMessage() : null;
+        return said == null || said.getConstraint() == null ? "" : ", constraint " + said.getConstraint();
+    }
+
+    /**
+     * Tries what waits: all at once, which rows that refer to each other need; one by one from the last to the first, as
+     * where each needs what the next one has; from the first to the last. False if it has not helped.
+     */
+    private boolean settle() throws SQLException {
+        int before = waiting.size();
+        if (before > 1) {
+            List<RowChange> all = new ArrayList<>();
+            waiting.forEach(unit -> all.addAll(unit.changes));
+            if (target.attempt(all).isEmpty()) {
+                waiting.clear();
+            } else {
+                settleBackwards();
+            }
+        }
+        settleForwards();
+        return waiting.size() < before;
+    }
+
+    private void settleBackwards() throws SQLException {
+        Claims earlier = new Claims();
+        waiting.forEach(unit -> earlier.add(unit.changes));
+        ListIterator<Unit> units = waiting.listIterator(waiting.size());
+        while (units.hasPrevious()) {
+            Unit unit = units.previous();
+            earlier.remove(unit.changes);
+            if (isWritten(unit, earlier)) {
+                units.remove();
+            }
+        }
+    }
+
+    private void settleForwards() throws SQLException {
+        claims.clear();
+        waitingChars = 0;
+        ListIterator<Unit> units = waiting.listIterator();
+        while (units.hasNext()) {
+            Unit unit = units.next();
+            if (isWritten(unit, claims)) {
+                units.remove();
+            } else {
+                claims.add(unit.changes);
+                waitingChars += unit.changes.stream().mapToLong(ExactOrder::chars).sum();
+            }
+        }
+    }
+
+    private boolean isWritten(Unit unit, Claims earlier) throws SQLException {
+        if (earlier.holdBack(unit.changes)) {
+            return false;
+        }
+        unit.refusal = target.attempt(unit.changes);
+        return unit.refusal.isEmpty();
+    }
+
+    private Failure.Poison neverWritten() {
+        Unit first = waiting.stream().filter(unit -> unit.refusal.isPresent()).findFirst().orElseThrow();
+        RowChange change = first.changes.get(0);
+        SQLException refusal = first.refusal.orElseThrow();
+        return new Failure.Poison(
+                "%s, %s of key %s"
+                        .formatted(
+                                TargetFailures.translate("writing " + change.table().id(), refusal).getMessage(),
+                                change.kind(),
+                                change.key() == null ? "-" : change.table().keyNames() + "=" + change.key().values()),
+                refusal);
+    }
+
+    /** Which keys waiting changes take a row from, and to which they bring one. */
+    private static final class Claims {
+        private final Map<Object, Integer> taken = new HashMap<>();
+        private final Map<Object, Integer> brought = new HashMap<>();
+        private int truncations;
+
+        void add(List<RowChange> changes) {
+            changes.forEach(change -> count(change, 1));
+        }
+
+        void remove(List<RowChange> changes) {
+            changes.forEach(change -> count(change, -1));
+        }
+
+        void clear() {
+            taken.clear();
+            brought.clear();
+            truncations = 0;
+        }
+
+        private void count(RowChange change, int by) {
+            switch (change.kind()) {
+                case TRUNCATE -> truncations += by;
+                case MOVE -> {
+                    count(taken, row(change, change.oldKey()), by);
+                    count(brought, row(change, change.key()), by);
+                }
+                default -> count(taken, row(change, change.key()), by);
+            }
+        }
+
+        private static void count(Map<Object, Integer> rows, Object row, int by) {
+            rows.merge(row, by, (count, more) -> count + more == 0 ? null : count + more);
+        }
+
+        private static Object row(RowChange change, RowChange.Key key) {
+            return List.of(change.table().id(), key);
+        }
+
+        boolean holdBack(List<RowChange> changes) {
+            return !isEmpty() && changes.stream().anyMatch(this::holdsBack);
+        }
+
+        private boolean isEmpty() {
+            return taken.isEmpty() && brought.isEmpty() && truncations == 0;
+        }
+
+        private boolean holdsBack(RowChange change) {
+            if (truncations > 0 || change.kind() == Kind.TRUNCATE) {
+                return true;
+            }
+            if (change.kind() == Kind.DELETE && change.table().hasCascade()) {
+                return true; // it may reach a row that a waiting change moves away from it
+            }
+            Object row = row(change, change.key());
+            return taken.containsKey(row)
+                    || brought.containsKey(row)
+                    || change.kind() == Kind.MOVE && taken.containsKey(row(change, change.oldKey()));
+        }
+    }
+}
