@@ -12,8 +12,9 @@ import java.util.Map;
 /**
  * How the values of a column travel in a set statement: as one array parameter, and from it as the column's type.
  *
- * <p>A type with an array type of its own is sent as that array. Arrays, which {@code unnest} would flatten, and the
- * few types without one or with another delimiter are sent as text and cast element by element. Names come from
+ * <p>A type with an array type of its own is sent as that array. Arrays, which {@code unnest} would flatten, composites,
+ * which it would spread over columns, and the few types without one or with another delimiter are sent as text and cast
+ * element by element. Names come from
  * {@code pg_type}, so no type modifier cuts a value short on the way; the column's own applies at the end.
  *
  * @param name the type itself, quoted
@@ -28,13 +29,11 @@ record ColumnType(String name, String parameter, boolean isCast) {
         try (PreparedStatement query = target.prepareStatement(
                 """
                 SELECT t.oid::bigint, n.nspname, t.typname, an.nspname, a.typname,
-                       t.typcategory = 'A' OR t.typelem <> 0 AND t.typlen = -1 OR t.typdelim <> ','
-                         OR coalesce(b.typcategory, '-') = 'A'
+                       t.typcategory IN ('A', 'C') OR t.typelem <> 0 AND t.typlen = -1 OR t.typdelim <> ','
                 FROM pg_catalog.pg_type t
                 JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
                 LEFT JOIN pg_catalog.pg_type a ON a.oid = t.typarray
                 LEFT JOIN pg_catalog.pg_namespace an ON an.oid = a.typnamespace
-                LEFT JOIN pg_catalog.pg_type b ON b.oid = t.typbasetype
                 WHERE t.oid = ANY (?)""")) {
             query.setArray(
                     1,

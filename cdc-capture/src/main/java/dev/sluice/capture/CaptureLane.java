@@ -347,7 +347,17 @@ final class CaptureLane {
                             : new Failure.Retryable(sorted.getMessage(), ended);
                 }
             }
-            return new Failure.Retryable("the stream ended: " + ended, ended);
+            return new Failure.Retryable("the stream ended: " + place(ended), ended);
+        }
+
+        /** What went wrong where, without the message: Debezium's may quote a row. */
+        private static String place(Throwable ended) {
+            Throwable root = ended;
+            while (root.getCause() != null) {
+                root = root.getCause();
+            }
+            StackTraceElement[] trace = root.getStackTrace();
+            return root.getClass().getName() + (trace.length == 0 ? "" : " in " + trace[0]);
         }
 
         private void fail(RuntimeException reason) {

@@ -82,6 +82,12 @@ final class SourceTables {
                     "is a partition; changes are sent under the name of its root",
                     "map %s instead".formatted(access.root()));
         }
+        if (shape.id().schema().contains("\"") || shape.id().table().contains("\"")) {
+            findings.error(
+                    shape.id(),
+                    "a double quote is in its name or its schema's: Debezium cannot read such a name",
+                    "ALTER TABLE %s RENAME TO …; or ALTER SCHEMA … RENAME TO …;".formatted(shape.id().quoted()));
+        }
         if (shape.persistence() == 'u') {
             findings.error(
                     shape.id(),
