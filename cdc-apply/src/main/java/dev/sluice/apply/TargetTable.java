@@ -181,11 +181,47 @@ final class TargetTable {
                     .append(" = EXCLUDED.")
                     .append(TableId.quote(constant));
         }
-        return "INSERT INTO " + id().quoted() + " (" + names + ")"
+        String same = sameIdentities(written, " WHERE ", "EXCLUDED");
+        if (updates.isEmpty() && !same.isEmpty()) {
+            updates.append(quoted(keyPlaces[0])).append(" = EXCLUDED.").append(quoted(keyPlaces[0]));
+        }
+        return "INSERT INTO " + id().quoted() + " AS t (" + names + ")"
                 + (identityAlways ? " OVERRIDING SYSTEM VALUE" : "")
                 + " SELECT " + elements + " FROM " + unnested(written, true)
                 + " ON CONFLICT (" + keyList() + ") DO "
-                + (updates.isEmpty() ? "NOTHING" : "UPDATE SET " + updates);
+                + (updates.isEmpty() ? "NOTHING" : "UPDATE SET " + updates + same);
+    }
+
+    /**
+     * A column that is always generated as identity and no part of the key can only be inserted; a row that changes it is
+     * not found.
+     */
+    private String sameIdentities(int[] written, String before, String other) {
+        StringBuilder same = new StringBuilder();
+        for (int place : written) {
+            if (isIdentityBesideKey(place)) {
+                same.append(same.isEmpty() ? before : " AND ")
+                        .append("t.").append(quoted(place)).append(" = ").append(other).append(".")
+                        .append(other.equals("u") ? "c" + place : quoted(place));
+            }
+        }
+        return same.toString();
+    }
+
+    private boolean isIdentityBesideKey(int place) {
+        Column column = columns.get(place).column();
+        return column != null && column.identityAlways() && !isKey(place);
+    }
+
+    /** The columns that {@link #sameIdentities} is about, among all that have been met. */
+    List<String> identitiesBesideKey() {
+        List<String> names = new ArrayList<>();
+        for (int place = 0; place < columns.size(); place++) {
+            if (isIdentityBesideKey(place)) {
+                names.add(quoted(place));
+            }
+        }
+        return names;
     }
 
     /** Writes some columns of rows that are there. Parameters: one array per place of {@code written}, key included. */
@@ -203,7 +239,7 @@ final class TargetTable {
             updates.append(quoted(keyPlaces[0])).append(" = t.").append(quoted(keyPlaces[0]));
         }
         return "UPDATE " + id().quoted() + " AS t SET " + updates + " FROM " + unnested(written, false) + " WHERE "
-                + keyMatches("u.c");
+                + keyMatches("u.c") + sameIdentities(written, " AND ", "u");
     }
 
     /**
@@ -263,7 +299,7 @@ final class TargetTable {
                     .append(type(place).element("u.c" + place));
         }
         return "UPDATE " + id().quoted() + " AS t SET " + updates + " FROM " + moved(written) + " WHERE "
-                + keyMatches("u.o");
+                + keyMatches("u.o") + sameIdentities(written, " AND ", "u");
     }
 
     private String moved(int[] written) {

@@ -30,6 +30,7 @@ final class SourceWatch implements SourceLock.Watch {
     private final Topics topics;
     private final Checkpoint checkpoint;
     private final long beatNanos;
+    private final String address;
     private final Consumer<RuntimeException> onFailure;
     private long beatAt = System.nanoTime() - Duration.ofDays(1).toNanos();
     private long lookedAt = System.nanoTime();
@@ -46,6 +47,7 @@ final class SourceWatch implements SourceLock.Watch {
         this.publication = publication;
         this.topics = topics;
         this.checkpoint = checkpoint;
+        this.address = config.source().address();
         this.beatNanos = config.capture().heartbeatInterval().toNanos();
         this.onFailure = onFailure;
     }
@@ -81,6 +83,7 @@ final class SourceWatch implements SourceLock.Watch {
 
     @Override
     public void lost(SQLException cause) {
-        onFailure.accept(new Failure.Retryable("source: the connection is lost: " + cause.getMessage(), cause));
+        onFailure.accept(new Failure.Retryable(
+                "source %s: the connection is lost: %s".formatted(address, cause.getMessage()), cause));
     }
 }

@@ -36,7 +36,7 @@ class BankIT {
     private static final int ACCOUNTS = 200;
     private static final long MONEY = ACCOUNTS * 1_000L;
 
-    private static PipelineServers servers;
+    private static ThreeServers servers;
 
     private final long seed = Seed.of(BankIT.class);
     private final Random random = new Random(seed);
@@ -45,7 +45,7 @@ class BankIT {
 
     @BeforeAll
     static void startServers() {
-        servers = PipelineServers.start();
+        servers = ThreeServers.start();
     }
 
     @AfterAll

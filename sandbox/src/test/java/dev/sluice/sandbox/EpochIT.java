@@ -15,13 +15,13 @@ class EpochIT {
     private static final Duration PATIENCE = Duration.ofSeconds(60);
     private static final String ADDED = "added";
 
-    private static PipelineServers servers;
+    private static ThreeServers servers;
 
     private final long seed = Seed.of(EpochIT.class);
 
     @BeforeAll
     static void startServers() {
-        servers = PipelineServers.start();
+        servers = ThreeServers.start();
     }
 
     @AfterAll

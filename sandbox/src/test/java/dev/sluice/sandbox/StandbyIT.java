@@ -30,13 +30,13 @@ class StandbyIT {
     private static final String STANDING_BY = "standing by";
     private static final String TAKING_OVER = "taking over";
 
-    private static PipelineServers servers;
+    private static ThreeServers servers;
 
     private final long seed = Seed.of(StandbyIT.class);
 
     @BeforeAll
     static void startServers() {
-        servers = PipelineServers.start();
+        servers = ThreeServers.start();
     }
 
     @AfterAll
