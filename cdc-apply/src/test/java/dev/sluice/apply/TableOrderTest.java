@@ -34,6 +34,13 @@ class TableOrderTest {
         assertThat(sorted(order, A, B, C)).isEqualTo(sorted(order, C, B, A)).endsWith(C);
     }
 
+    @Test
+    void ancestorsAreFoundThroughEveryGeneration() {
+        TableOrder order = new TableOrder(List.of(A, B, C), List.of(key(A, B), key(B, C), key(B, B)));
+
+        assertThat(order.withAncestors(List.of(B))).containsExactlyInAnyOrder(B, C);
+    }
+
     private static List<TableId> sorted(TableOrder order, TableId... tables) {
         return Stream.of(tables).sorted(order.parentsFirst()).toList();
     }

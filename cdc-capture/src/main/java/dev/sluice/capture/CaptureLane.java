@@ -64,7 +64,7 @@ final class CaptureLane {
         this.config = config;
         this.lane = lane;
         this.stop = stop;
-        this.slot = new ReplicationSlot(config.source(), lane.slot());
+        this.slot = new ReplicationSlot(config.source(), lane);
         this.publication = new Publication(lane);
         this.tables = lane.tables().stream().map(TableMapping::source).sorted().toList();
     }
@@ -134,7 +134,7 @@ final class CaptureLane {
             Cluster cluster = ReplicationSlot.cluster(source);
             Optional<Checkpoint> known = checkpoints.load();
             if (known.isPresent()) {
-                requireSameCluster(known.get(), cluster);
+                slot.requireSameCluster(known.get(), cluster);
                 if (!isFirstStart(known.get())) {
                     publication.requireSame(source, known.get());
                     slot.require(source);
@@ -156,30 +156,8 @@ final class CaptureLane {
         }
     }
 
-    private static boolean isFirstStart(Checkpoint checkpoint) {
+    static boolean isFirstStart(Checkpoint checkpoint) {
         return checkpoint.position().equals(Lsn.ZERO);
-    }
-
-    private void requireSameCluster(Checkpoint known, Cluster cluster) {
-        if (!known.systemIdentifier().equals(cluster.systemIdentifier())) {
-            throw new Failure.Fatal(
-                    Stop.OTHER_SERVER,
-                    "another cluster answers at %s: system identifier %s, but lane '%s' belongs to %s"
-                            .formatted(
-                                    config.source().address(),
-                                    cluster.systemIdentifier(),
-                                    lane.name(),
-                                    known.systemIdentifier()),
-                    "point source.host and source.port at the cluster that the lane was started on");
-        }
-        if (known.timeline() != cluster.timeline()) {
-            throw new Failure.Fatal(
-                    Stop.OTHER_SERVER,
-                    "the source %s is on timeline %d, the lane was captured on timeline %d: a standby was promoted or a backup restored"
-                            .formatted(config.source().address(), cluster.timeline(), known.timeline()),
-                    "changes may be missing, so the mapped tables must be read again: follow \"Starting a lane anew\" in"
-                            + " docs/runbook.md");
-        }
     }
 
     /**
@@ -189,15 +167,7 @@ final class CaptureLane {
     private Checkpoint firstStart(
             Connection source, Cluster cluster, Optional<Checkpoint> begun, Checkpoints checkpoints) throws SQLException {
         if (begun.isEmpty()) {
-            if (slot.read(source).isPresent()) {
-                throw new Failure.Fatal(
-                        Stop.HOLE,
-                        "replication slot '%s' exists, but topic '%s' has no checkpoint of lane '%s'"
-                                .formatted(lane.slot(), config.topics().checkpoint(), lane.name()),
-                        ("if this lane has never run, drop the slot: SELECT pg_drop_replication_slot('%s'); if it has, its"
-                                        + " checkpoint is lost: follow \"Starting a lane anew\" in docs/runbook.md")
-                                .formatted(lane.slot()));
-            }
+            slot.requireUnused(source, config.topics().checkpoint());
             checkpoints.save(new Checkpoint(
                     Checkpoint.State.STARTING,
                     Instant.now().getEpochSecond(),

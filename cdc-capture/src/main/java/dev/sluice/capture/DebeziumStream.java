@@ -36,9 +36,11 @@ final class DebeziumStream {
 
     private final DebeziumEngine<RecordChangeEvent<SourceRecord>> engine;
     private final CountDownLatch started = new CountDownLatch(1);
+    private final CountDownLatch ended = new CountDownLatch(1);
     private final ReentrantLock taking = new ReentrantLock();
     private volatile Throwable failure;
     private volatile boolean closing;
+    private Thread runner;
 
     /** Takes the stream's records in order. */
     interface Batches {
@@ -56,7 +58,7 @@ final class DebeziumStream {
                 .using(settings(config, lane))
                 .using(new DebeziumEngine.ConnectorCallback() {
                     @Override
-                    public void taskStarted() {
+                    public void pollingStarted() { // at taskStarted the engine still refuses to be closed
                         started.countDown();
                     }
                 })
@@ -90,6 +92,7 @@ final class DebeziumStream {
      * @return null after a close, else why it ended
      */
     Throwable run() {
+        setRunner(Thread.currentThread());
         try {
             engine.run();
         } catch (IllegalStateException e) {
@@ -97,6 +100,8 @@ final class DebeziumStream {
             failure = failure != null ? failure : e;
         } finally {
             started.countDown();
+            ended.countDown();
+            setRunner(null);
         }
         return closing ? null : failure != null ? failure : new IllegalStateException("the engine ended by itself");
     }
@@ -112,12 +117,32 @@ final class DebeziumStream {
                 log.warn("the engine has not started within 30 s, closing it all the same");
             }
             engine.close();
+            wakeRunner();
         } catch (IllegalStateException e) {
             log.debug("the engine was already stopping", e);
         } catch (IOException e) {
             log.warn("closing the engine: {}", e.getMessage());
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
+        }
+    }
+
+    private synchronized void setRunner(Thread thread) {
+        runner = thread;
+        Thread.interrupted(); // the one of wakeRunner, if it came too late to be needed
+    }
+
+    /**
+     * Of an engine that is closed before its poll task has begun, the task is dropped and waited for without end
+     * ({@code AsyncEmbeddedEngine.runTasksPolling}); an interrupt ends the wait, and then the engine.
+     */
+    private void wakeRunner() throws InterruptedException {
+        if (!ended.await(500, TimeUnit.MILLISECONDS)) {
+            synchronized (this) {
+                if (runner != null) {
+                    runner.interrupt();
+                }
+            }
         }
     }
 
@@ -165,8 +190,8 @@ final class DebeziumStream {
         settings.setProperty("event.processing.failure.handling.mode", "fail");
 
         settings.setProperty("poll.interval.ms", Long.toString(config.capture().pollInterval().toMillis()));
-        settings.setProperty("max.batch.size", "2048");
-        settings.setProperty("max.queue.size", "8192");
+        settings.setProperty("max.batch.size", "1024");
+        settings.setProperty("max.queue.size", "2048");
         settings.setProperty("max.queue.size.in.bytes", Long.toString(Runtime.getRuntime().maxMemory() / 8));
         return settings;
     }

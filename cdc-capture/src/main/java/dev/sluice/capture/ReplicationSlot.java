@@ -1,6 +1,8 @@
 package dev.sluice.capture;
 
 import dev.sluice.config.DatabaseConfig;
+import dev.sluice.config.LaneConfig;
+import dev.sluice.schemas.Checkpoint;
 import dev.sluice.schemas.Failure;
 import dev.sluice.schemas.Lsn;
 import dev.sluice.schemas.Stop;
@@ -19,6 +21,7 @@ import java.util.Optional;
 final class ReplicationSlot {
     private final DatabaseConfig source;
     private final String name;
+    private final String lane;
 
     /**
      * @param confirmed everything that ends before it has been acknowledged; the server starts from here
@@ -34,9 +37,10 @@ final class ReplicationSlot {
     /** Which cluster answers, and on which timeline it writes. */
     record Cluster(String systemIdentifier, int timeline) {}
 
-    ReplicationSlot(DatabaseConfig source, String name) {
+    ReplicationSlot(DatabaseConfig source, LaneConfig lane) {
         this.source = source;
-        this.name = name;
+        this.name = lane.slot();
+        this.lane = lane.name();
     }
 
     Optional<State> read(Connection connection) throws SQLException {
@@ -84,6 +88,59 @@ final class ReplicationSlot {
         return state;
     }
 
+    /**
+     * Whether everything after the checkpoint can still be read.
+     *
+     * @throws Failure.Fatal if the slot stands beyond {@code position}: what lies between was never sent to Kafka
+     */
+    void requireNotBeyond(State state, Lsn position) {
+        if (state.confirmed().compareTo(position) > 0) {
+            throw hole(
+                    "replication slot '%s' was moved by someone: it stands at %s, beyond the last checkpoint %s; the %d bytes of WAL between were never captured"
+                            .formatted(
+                                    name,
+                                    state.confirmed(),
+                                    position,
+                                    state.confirmed().bytesSince(position)));
+        }
+    }
+
+    /**
+     * For a lane without a checkpoint.
+     *
+     * @throws Failure.Fatal if there is a slot: it is not the lane's, or has a past that is lost
+     */
+    void requireUnused(Connection connection, String checkpointTopic) throws SQLException {
+        if (read(connection).isPresent()) {
+            throw new Failure.Fatal(
+                    Stop.HOLE,
+                    "replication slot '%s' exists, but topic '%s' has no checkpoint of lane '%s'"
+                            .formatted(name, checkpointTopic, lane),
+                    ("if this lane has never run, drop the slot: SELECT pg_drop_replication_slot('%s'); if it has, its"
+                                    + " checkpoint is lost: follow \"Starting a lane anew\" in docs/runbook.md")
+                            .formatted(name));
+        }
+    }
+
+    /** @throws Failure.Fatal if the lane was captured from another cluster, or on another timeline of it */
+    void requireSameCluster(Checkpoint known, Cluster cluster) {
+        if (!known.systemIdentifier().equals(cluster.systemIdentifier())) {
+            throw new Failure.Fatal(
+                    Stop.OTHER_SERVER,
+                    "another cluster answers at %s: system identifier %s, but lane '%s' belongs to %s"
+                            .formatted(source.address(), cluster.systemIdentifier(), lane, known.systemIdentifier()),
+                    "point source.host and source.port at the cluster that the lane was started on");
+        }
+        if (known.timeline() != cluster.timeline()) {
+            throw new Failure.Fatal(
+                    Stop.OTHER_SERVER,
+                    "the source %s is on timeline %d, the lane was captured on timeline %d: a standby was promoted or a backup restored"
+                            .formatted(source.address(), cluster.timeline(), known.timeline()),
+                    "changes may be missing, so the mapped tables must be read again: follow \"Starting a lane anew\" in"
+                            + " docs/runbook.md");
+        }
+    }
+
     /** Makes the slot; its position is the first at which the stream can begin. */
     Lsn create(Connection connection) throws SQLException {
         try (PreparedStatement create = connection.prepareStatement(
@@ -129,18 +186,6 @@ final class ReplicationSlot {
                     "replication slot '%s' stood at %s when the stream began, and not at the checkpoint %s: another capture has used it"
                             .formatted(name, state.confirmed(), position),
                     null);
-        }
-    }
-
-    private void requireNotBeyond(State state, Lsn position) {
-        if (state.confirmed().compareTo(position) > 0) {
-            throw hole(
-                    "replication slot '%s' was moved by someone: it stands at %s, beyond the last checkpoint %s; the %d bytes of WAL between were never captured"
-                            .formatted(
-                                    name,
-                                    state.confirmed(),
-                                    position,
-                                    state.confirmed().bytesSince(position)));
         }
     }
 

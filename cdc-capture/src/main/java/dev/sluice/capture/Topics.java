@@ -7,7 +7,6 @@ import dev.sluice.schemas.Failure;
 import dev.sluice.schemas.Stop;
 import java.time.Duration;
 import java.util.Collection;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -53,6 +52,10 @@ final class Topics implements AutoCloseable {
                         "segment.ms", "600000",
                         "segment.bytes", "4194304",
                         "min.cleanable.dirty.ratio", "0.1"));
+    }
+
+    boolean hasCheckpointTopic() {
+        return !ids(List.of(config.topics().checkpoint())).isEmpty();
     }
 
     void createControlTopic() {
@@ -110,8 +113,8 @@ final class Topics implements AutoCloseable {
     /** Kafka's id of each topic that exists. */
     private Map<String, String> ids(Collection<String> topics) {
         Map<String, String> ids = new TreeMap<>();
-        Map<String, KafkaFuture<TopicDescription>> answers = new HashMap<>(admin.describeTopics(topics, new DescribeTopicsOptions().timeoutMs(ANSWER_MILLIS)).topicNameValues());
-        answers.forEach((topic, answer) -> {
+        DescribeTopicsOptions options = new DescribeTopicsOptions().timeoutMs(ANSWER_MILLIS);
+        admin.describeTopics(topics, options).topicNameValues().forEach((topic, answer) -> {
             try {
                 ids.put(topic, get(answer, "describing topic " + topic).topicId().toString());
             } catch (Failure e) {

@@ -1,10 +1,15 @@
 package dev.sluice.cli;
 
+import dev.sluice.capture.CheckpointChecks;
 import dev.sluice.config.ConfigReader;
 import dev.sluice.config.InvalidConfigException;
 import dev.sluice.config.PipelineConfig;
 import dev.sluice.preflight.Preflight;
+import dev.sluice.process.Finding;
 import dev.sluice.schemas.Stop;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Set;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -40,7 +45,9 @@ final class CheckCommand implements Callable<Integer> {
     public Integer call() {
         try {
             PipelineConfig pipeline = ConfigReader.read(config.file(), System.getenv());
-            CheckReport report = new CheckReport(pipeline.name(), Preflight.findings(pipeline));
+            Set<Finding> findings = new LinkedHashSet<>(Preflight.findings(pipeline));
+            findings.addAll(CheckpointChecks.findings(pipeline));
+            CheckReport report = new CheckReport(pipeline.name(), List.copyOf(findings));
             spec.commandLine().getOut().println(output == Output.json ? report.json() : report.table());
             return report.errors() == 0 ? Stop.CLEAN.exitCode() : Stop.FAILED.exitCode();
         } catch (InvalidConfigException e) {

@@ -31,7 +31,7 @@ public final class Benchmark implements Callable<Integer> {
 
     /** What is measured. */
     enum Mode {
-        /** Capture and apply start together on the whole backlog. */
+        /** Capture and apply start together on the whole backlog; then once more, having been suspended meanwhile. */
         CATCHUP,
         /** First capture alone brings the backlog to Kafka, then apply alone brings it to the target. */
         STAGES,
@@ -46,6 +46,10 @@ public final class Benchmark implements Callable<Integer> {
     @Option(names = "--events", paramLabel = "N", defaultValue = "500000",
             description = "Changes to catch up with. Default: ${DEFAULT-VALUE}")
     private int events;
+
+    @Option(names = "--rounds", paramLabel = "N", defaultValue = "2",
+            description = "Catch-ups by warm processes, after the cold one. Default: ${DEFAULT-VALUE}")
+    private int rounds;
 
     @Option(names = "--rates", split = ",", paramLabel = "N", defaultValue = "500,2000,5000",
             description = "Rows a second at which lag is measured. Default: ${DEFAULT-VALUE}")
@@ -101,7 +105,7 @@ public final class Benchmark implements Callable<Integer> {
 
     private List<Map<String, Object>> measure(Mode mode, BenchmarkMeasurements measurements) throws InterruptedException {
         return switch (mode) {
-            case CATCHUP -> List.of(measurements.catchUp(events));
+            case CATCHUP -> measurements.catchUp(events, rounds);
             case STAGES -> measurements.stages(events);
             case LAG -> measurements.lag(rates, seconds);
         };

@@ -40,14 +40,26 @@ final class BenchmarkMeasurements {
         void run() throws InterruptedException;
     }
 
-    Map<String, Object> catchUp(int events) throws InterruptedException {
-        long probe = backlog(events);
+    /** Once by processes that have just started, then {@code rounds} times by the same ones. */
+    List<Map<String, Object>> catchUp(int events, int rounds) throws InterruptedException {
+        List<Map<String, Object>> results = new ArrayList<>();
+        results.add(catchUp("catch-up, cold", events, backlog(events), () -> {
+            pipeline.startCapture();
+            pipeline.startApply();
+        }));
+        for (int round = 1; round <= rounds; round++) {
+            pipeline.suspend();
+            results.add(catchUp("catch-up, warm " + round, events, backlog(events), pipeline::resume));
+        }
+        return results;
+    }
+
+    private Map<String, Object> catchUp(String what, int events, long probe, Step start) throws InterruptedException {
         Lsn before = pipeline.applied();
         AtomicLong first = new AtomicLong();
         AtomicLong last = new AtomicLong();
-        Map<String, Object> result = timed("catch-up", events, () -> {
-            pipeline.startCapture();
-            pipeline.startApply();
+        Map<String, Object> result = timed(what, events, () -> {
+            start.run();
             pipeline.awaitAppliedBeyond(before);
             first.set(System.nanoTime());
             pipeline.awaitInTarget(probe);
@@ -96,7 +108,7 @@ final class BenchmarkMeasurements {
         result.put("seconds", rounded(seconds));
         result.put("eventsPerSecond", Math.round(events / seconds));
         result.put("processes", processes(before, pipeline.usage(), events));
-        System.out.printf("%-14s %,9d events in %6.1f s, starts of the processes included: %,7.0f events/s%n",
+        System.out.printf("%-16s %,9d events in %6.1f s: %,7.0f events/s%n",
                 what, events, seconds, events / seconds);
         return result;
     }

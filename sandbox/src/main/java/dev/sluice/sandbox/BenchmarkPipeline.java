@@ -47,7 +47,7 @@ final class BenchmarkPipeline implements AutoCloseable {
 
     private BenchmarkPipeline(Path home, String heap, List<String> javaOptions) {
         this.home = home;
-        jvmOptions = new ArrayList<>(List.of("-Xmx" + heap));
+        jvmOptions = new ArrayList<>(List.of("@" + home.resolve("deploy/jvm.options"), "-Xmx" + heap));
         jvmOptions.addAll(javaOptions);
         int port = Loopback.freePort();
         kafka = ChildProcess.java("kafka", directory, List.of("-Xmx512m", "-cp", ChildProcess.classPath()),
@@ -127,6 +127,27 @@ final class BenchmarkPipeline implements AutoCloseable {
     private void start(String name, String module) {
         String jar = home.resolve(module).resolve("target").resolve(module + ".jar").toString();
         running.put(name, ChildProcess.java(name, directory, jvmOptions, "-jar", jar, "-c", configFile().toString()));
+    }
+
+    /** SIGSTOP to whatever runs: it keeps what it has compiled, and its sessions are ended by the servers meanwhile. */
+    void suspend() throws InterruptedException {
+        signal("-STOP");
+    }
+
+    void resume() throws InterruptedException {
+        signal("-CONT");
+    }
+
+    private void signal(String name) throws InterruptedException {
+        List<String> command = new ArrayList<>(List.of("kill", name));
+        running.values().forEach(process -> command.add(Long.toString(process.pid())));
+        try {
+            if (new ProcessBuilder(command).inheritIO().start().waitFor() != 0) {
+                throw new IllegalStateException("could not send " + name);
+            }
+        } catch (IOException e) {
+            throw new UncheckedIOException("could not send " + name, e);
+        }
     }
 
     /** SIGTERM to whatever runs, and waits. */
@@ -217,7 +238,7 @@ final class BenchmarkPipeline implements AutoCloseable {
         boolean holds() throws SQLException, InterruptedException;
     }
 
-    /** Polls every 5 ms, so a measured time is at most so much too long. Gives up when a process has ended, or in time. */
+    /** Polls every 20 ms, so a measured time is at most so much too long. Gives up when a process has ended, or in time. */
     private void await(String what, Condition condition) throws InterruptedException {
         long deadline = System.nanoTime() + PATIENCE.toNanos();
         try {
@@ -227,7 +248,7 @@ final class BenchmarkPipeline implements AutoCloseable {
                 if (System.nanoTime() > deadline) {
                     throw new IllegalStateException("waited in vain for " + what);
                 }
-                Thread.sleep(5);
+                Thread.sleep(20);
             }
         } catch (SQLException e) {
             throw new IllegalStateException("waiting for " + what, e);

@@ -231,7 +231,22 @@ final class InProcessPipeline implements AutoCloseable {
         apply.ifPresent(process -> process.stop.request());
         capture.ifPresent(process -> process.end.handle((stop, failure) -> stop).orTimeout(30, TimeUnit.SECONDS).join());
         apply.ifPresent(process -> process.end.handle((stop, failure) -> stop).orTimeout(30, TimeUnit.SECONDS).join());
-        source.execute("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = '%s'"
-                .formatted(slot()));
+        dropSlot();
+    }
+
+    /** Also from under the nose of who streams from it; a walsender outlives its client for a moment. */
+    void dropSlot() {
+        source.execute(
+                """
+                DO $$ BEGIN
+                  WHILE EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = '%1$s') LOOP
+                    BEGIN
+                      PERFORM pg_drop_replication_slot('%1$s');
+                    EXCEPTION WHEN object_in_use THEN
+                      PERFORM pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = '%1$s';
+                    END;
+                  END LOOP;
+                END $$"""
+                        .formatted(slot()));
     }
 }

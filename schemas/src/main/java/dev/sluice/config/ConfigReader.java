@@ -141,7 +141,7 @@ public final class ConfigReader {
                     .formatted(Units.print(Databases.SOCKET_TIMEOUT), Units.print(statementTimeout)));
         }
         ApplyConfig apply = new ApplyConfig(
-                section.integer("batchRows", 2000, 1, 100_000),
+                section.integer("batchRows", 5000, 1, 100_000),
                 section.bytes("batchBytes", 8 << 20, 64 << 10, 256 << 20),
                 section.duration("linger", Duration.ofMillis(2), Duration.ZERO, Duration.ofSeconds(1)),
                 statementTimeout);

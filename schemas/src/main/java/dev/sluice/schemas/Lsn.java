@@ -1,6 +1,6 @@
 package dev.sluice.schemas;
 
-import java.util.Locale;
+import java.nio.charset.StandardCharsets;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -48,8 +48,20 @@ public record Lsn(long value) implements Comparable<Lsn> {
 
     @Override
     public String toString() {
-        return Long.toHexString(value >>> 32).toUpperCase(Locale.ROOT)
-                + "/"
-                + Long.toHexString(value & 0xFFFFFFFFL).toUpperCase(Locale.ROOT);
+        byte[] text = new byte[17]; // in the path of every change, so by hand
+        int place = hex(value & 0xFFFFFFFFL, text, text.length);
+        text[--place] = '/';
+        place = hex(value >>> 32, text, place);
+        return new String(text, place, text.length - place, StandardCharsets.ISO_8859_1);
+    }
+
+    private static int hex(long word, byte[] text, int end) {
+        int place = end;
+        long rest = word;
+        do {
+            text[--place] = (byte) Character.toUpperCase(Character.forDigit((int) (rest & 0xF), 16));
+            rest >>>= 4;
+        } while (rest != 0);
+        return place;
     }
 }

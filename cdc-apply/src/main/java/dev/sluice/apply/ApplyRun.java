@@ -1,0 +1,239 @@
+package dev.sluice.apply;
+
+import dev.sluice.apply.BatchWriter.NextLarge;
+import dev.sluice.apply.BatchWriter.ReadAgain;
+import dev.sluice.apply.Progress.Position;
+import dev.sluice.config.Databases;
+import dev.sluice.config.LaneConfig;
+import dev.sluice.config.PipelineConfig;
+import dev.sluice.preflight.Preflight;
+import dev.sluice.preflight.TargetPreflight;
+import dev.sluice.process.Finding;
+import dev.sluice.process.StopSignal;
+import dev.sluice.schemas.ControlRecord;
+import dev.sluice.schemas.Headers;
+import dev.sluice.schemas.Lsn;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import org.apache.kafka.common.TopicPartition;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * One run of a lane's applier, from taking the lane to losing it: poll, merge, gather whole source transactions, write.
+ *
+ * <p>Threads: the thread in {@link #serve} owns everything.
+ */
+final class ApplyRun {
+    private static final Logger log = LoggerFactory.getLogger(ApplyRun.class);
+
+    private final PipelineConfig config;
+    private final LaneConfig lane;
+    private final LaneLock lock;
+    private final Connection target;
+    private final Progress progress;
+    private final NextLarge nextLarge;
+    private final EventDecoder decoder = new EventDecoder();
+    private final Map<String, TargetTable> tablesByTopic = new HashMap<>();
+    private Position first;
+    private LaneConsumer consumer;
+    private BatchWriter writer;
+
+    /** Whole transactions that are not written yet, in lane order. */
+    private final List<SourceTransaction> ready = new ArrayList<>();
+    private int readyRows;
+    private long readyBytes;
+    /** The transaction whose end has not arrived; null between two. */
+    private SourceTransaction open;
+    /**
+     * The open transaction is too large for a batch and may have taken effect under an earlier epoch's numbers: its rows
+     * are dropped until its end tells.
+     */
+    private boolean isDropping;
+    /** A transaction beyond the position has been seen; everything after it is beyond too. */
+    private boolean isBeyond;
+
+    ApplyRun(PipelineConfig config, LaneConfig lane, LaneLock lock, NextLarge nextLarge) {
+        this.config = config;
+        this.lane = lane;
+        this.lock = lock;
+        this.target = lock.connection();
+        this.progress = new Progress(ApplyLane.name(config, lane));
+        this.nextLarge = nextLarge;
+    }
+
+    /**
+     * Applies until a stop is requested.
+     *
+     * @param warned what preflight has said before, and from now on what this one says
+     * @param onApplying called when the target was found as it must be, before the first change
+     */
+    void serve(StopSignal stop, ApplyStats stats, Set<Finding> warned, Runnable onApplying) throws InterruptedException {
+        try {
+            Progress.createTables(target);
+            target.commit();
+            first = progress.read(target);
+            isBeyond = first.isBeyond() || nextLarge.isBeyond;
+            Preflight.require(preflight(), warned);
+            TargetTables tables = TargetTables.read(target, lane);
+            lane.tables().forEach(mapping ->
+                    tablesByTopic.put(config.topics().change(mapping.source()), tables.of(mapping)));
+            Map<TopicPartition, Progress.Offset> saved = progress.readOffsets(target);
+            target.commit();
+            try (LaneConsumer opened = new LaneConsumer(config, lane, saved, first)) {
+                consumer = opened;
+                writer = new BatchWriter(lock, progress, first, tables, consumer, stats, nextLarge);
+                lock.used();
+                log.info(
+                        "lane {}: applying after seq {} of epoch {}, source position {}",
+                        lane.name(), first.seq(), first.epoch(), first.end());
+                onApplying.run();
+                while (!stop.isRequested()) {
+                    consumer.poll(ready.isEmpty() ? LaneConsumer.IDLE : config.apply().linger());
+                    drain();
+                    lock.keep(writer.isStreaming());
+                }
+                target.rollback();
+                if (ready.isEmpty() && open == null) {
+                    writer.saveOffsets();
+                }
+            }
+        } catch (SQLException e) {
+            throw TargetFailures.translate("applying", e);
+        }
+    }
+
+    /** Whether the target was found as it must be. */
+    boolean isApplying() {
+        return writer != null;
+    }
+
+    boolean hasCommitted() {
+        return writer != null && !writer.position().equals(first);
+    }
+
+    private List<Finding> preflight() throws SQLException {
+        try (Connection source = Databases.connect(config.source(), "sluice-apply preflight")) {
+            return TargetPreflight.findings(Optional.of(source), target, config, lane);
+        } catch (SQLException e) {
+            if (target.isValid(1)) {
+                // a backlog can be applied while the source is away
+                log.info("lane {}: the source cannot be compared with the target: {}", lane.name(), e.getMessage());
+                return TargetPreflight.findings(Optional.empty(), target, config, lane);
+            }
+            throw e;
+        }
+    }
+
+    /** Takes everything that has arrived in order, and writes it. */
+    private void drain() throws SQLException {
+        while (true) {
+            if (open == null) {
+                enterNextEpoch();
+            }
+            LaneRecord record = consumer.merge().next();
+            if (record == null) {
+                break;
+            }
+            take(record);
+        }
+        writeReady();
+        consumer.requireNoHole();
+        consumer.requireSamePartitions();
+    }
+
+    /**
+     * A later epoch begins at a position that the target has reached: everything from there on comes again with other
+     * numbers. Before that position the earlier epoch's numbers go on.
+     */
+    private void enterNextEpoch() {
+        Optional<LaneRecord> next = consumer.merge().nextEpoch();
+        if (next.isEmpty()) {
+            return;
+        }
+        ControlRecord.EpochStart start = (ControlRecord.EpochStart) next.get().control();
+        if (writer.position().epoch() == 0 && ready.isEmpty() || reached().compareTo(start.start()) >= 0) {
+            consumer.requireReads(start);
+            isBeyond = reached().compareTo(start.start()) <= 0;
+            consumer.merge().enter(next.get(), start);
+            log.info("lane {}: epoch {} begins at {}", lane.name(), start.epoch(), start.start());
+        }
+    }
+
+    private Lsn reached() {
+        Lsn committed = writer.position().end();
+        Lsn last = ready.isEmpty() ? committed : ready.get(ready.size() - 1).end().end();
+        return last.compareTo(committed) > 0 ? last : committed;
+    }
+
+    private void take(LaneRecord record) throws SQLException {
+        if (open == null) {
+            open = new SourceTransaction(record.lsn());
+        }
+        TargetTable table = isDropping ? null : tablesByTopic.get(record.kafka().topic());
+        if (table != null) {
+            open.add(decoder.decode(record, table), record);
+        }
+        if (record.endsTransaction()) {
+            open.end(record);
+            endTransaction();
+        } else if (isFull(open.changes().size(), open.bytes()) && !record.has(Headers.NEW_KEY)) {
+            endPart();
+        }
+    }
+
+    private boolean isFull(int rows, long bytes) {
+        return rows >= config.apply().batchRows() || bytes >= config.apply().batchBytes();
+    }
+
+    private void endTransaction() throws SQLException {
+        SourceTransaction ended = open;
+        open = null;
+        if (ended.end().end().compareTo(writer.position().end()) > 0) {
+            isBeyond = true;
+            if (isDropping) {
+                nextLarge.isBeyond = true;
+                throw new ReadAgain();
+            }
+        } else {
+            ended.skip(); // it took effect under an earlier epoch's numbers
+        }
+        isDropping = false;
+        if (writer.isStreaming()) {
+            writer.writeLastPart(ended);
+            return;
+        }
+        ready.add(ended);
+        readyRows += ended.changes().size();
+        readyBytes += ended.bytes();
+        if (isFull(readyRows, readyBytes)) {
+            writeReady();
+        }
+    }
+
+    private void endPart() throws SQLException {
+        writeReady();
+        if (writer.isStreaming() || isBeyond || open.firstLsn().compareTo(writer.position().end()) > 0) {
+            writer.writePart(open);
+        } else {
+            isDropping = true;
+        }
+        open.forgetChanges();
+    }
+
+    private void writeReady() throws SQLException {
+        if (!ready.isEmpty()) {
+            List<SourceTransaction> batch = List.copyOf(ready);
+            ready.clear();
+            readyRows = 0;
+            readyBytes = 0;
+            writer.write(batch, open == null);
+        }
+    }
+}

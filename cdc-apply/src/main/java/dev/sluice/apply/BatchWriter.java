@@ -1,0 +1,226 @@
+package dev.sluice.apply;
+
+import dev.sluice.apply.Progress.Position;
+import dev.sluice.process.Failpoints;
+import dev.sluice.schemas.Failure;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import org.apache.kafka.common.TopicPartition;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Makes target transactions of source transactions: several small ones in one, or a large one in parts, always with the
+ * progress that they come to.
+ *
+ * <p>Threads: the lane's.
+ */
+final class BatchWriter {
+    private static final Logger log = LoggerFactory.getLogger(BatchWriter.class);
+    private static final long SAVE_OFFSETS_NANOS = Duration.ofSeconds(1).toNanos();
+
+    private final LaneLock lock;
+    private final Connection target;
+    private final Progress progress;
+    private final TargetTables tables;
+    private final TargetWriter writer;
+    private final LaneConsumer consumer;
+    private final ApplyStats stats;
+    private final NextLarge nextLarge;
+
+    private Position position;
+    /** Parts of a large transaction are in the open target transaction. */
+    private boolean isStreaming;
+    /** Writes them in order; null unless they have been refused as sets. */
+    private ExactOrder largeInOrder;
+
+    private long offsetsSavedAt = System.nanoTime();
+
+    /** What an earlier run has learnt about the next source transaction, should it be too large for one batch. */
+    static final class NextLarge {
+        /** As sets it was refused. */
+        boolean isInOrder;
+        /** It lies beyond the target's position. */
+        boolean isBeyond;
+
+        void clear() {
+            isInOrder = false;
+            isBeyond = false;
+        }
+    }
+
+    /** A large transaction must be read again from its beginning, by the next run, which knows more about it. */
+    static final class ReadAgain extends RuntimeException {
+        private static final long serialVersionUID = 1L;
+    }
+
+    /** @param position what the target has committed */
+    BatchWriter(
+            LaneLock lock,
+            Progress progress,
+            Position position,
+            TargetTables tables,
+            LaneConsumer consumer,
+            ApplyStats stats,
+            NextLarge nextLarge) {
+        this.lock = lock;
+        this.target = lock.connection();
+        this.progress = progress;
+        this.position = position;
+        this.tables = tables;
+        this.writer = new TargetWriter(target, tables.order(), tables.cascading());
+        this.consumer = consumer;
+        this.stats = stats;
+        this.nextLarge = nextLarge;
+    }
+
+    /** What the target has committed. */
+    Position position() {
+        return position;
+    }
+
+    /** A target transaction is open, in the middle of a large source transaction. */
+    boolean isStreaming() {
+        return isStreaming;
+    }
+
+    /**
+     * The whole batch as sets; if anything in it is refused, once more with regard to order; if a row of it can never be
+     * written, its transactions one by one, so that those before it take effect.
+     *
+     * @param isAll everything that the merge has given out is in it or written
+     * @throws Failure.Poison naming the row that can never be written
+     */
+    void write(List<SourceTransaction> batch, boolean isAll) throws SQLException {
+        List<RowChange> changes = new ArrayList<>();
+        batch.forEach(transaction -> changes.addAll(transaction.changes()));
+        try {
+            begin();
+            writer.writeAsSets(changes);
+            commit(batch, isAll);
+        } catch (SQLException e) {
+            if (!TargetFailures.isAboutRows(e)) {
+                throw e;
+            }
+            log.debug("a set was refused, SQLSTATE {}", e.getSQLState());
+            target.rollback();
+            writeInOrder(batch, changes, isAll);
+        }
+    }
+
+    private void writeInOrder(List<SourceTransaction> batch, List<RowChange> changes, boolean isAll) throws SQLException {
+        try {
+            begin();
+            writer.writeInOrder(changes);
+            commit(batch, isAll);
+        } catch (Failure.Poison e) {
+            target.rollback();
+            if (batch.size() == 1) {
+                throw e;
+            }
+            for (int i = 0; i < batch.size(); i++) {
+                begin();
+                writer.writeInOrder(batch.get(i).changes());
+                commit(batch.subList(i, i + 1), isAll && i == batch.size() - 1);
+            }
+        }
+    }
+
+    /** A transaction larger than a batch goes into one target transaction, which stays open between its parts. */
+    void writePart(SourceTransaction part) throws SQLException {
+        if (!isStreaming) {
+            isStreaming = true;
+            begin();
+        }
+        writeLarge(part, false);
+    }
+
+    /** The last part of a large transaction. */
+    void writeLastPart(SourceTransaction last) throws SQLException {
+        writeLarge(last, true);
+        commit(List.of(last), true);
+        isStreaming = false;
+        nextLarge.clear();
+    }
+
+    private void writeLarge(SourceTransaction part, boolean isLast) throws SQLException {
+        try {
+            if (nextLarge.isInOrder) {
+                if (largeInOrder == null) {
+                    largeInOrder = writer.inOrder();
+                }
+                largeInOrder.write(part.changes());
+                if (isLast) {
+                    largeInOrder.finish();
+                    largeInOrder = null;
+                }
+                Failpoints.reach("apply.in-transaction");
+            } else {
+                writer.writeAsSets(part.changes());
+            }
+            lock.used();
+        } catch (SQLException e) {
+            if (nextLarge.isInOrder || !TargetFailures.isAboutRows(e)) {
+                throw e;
+            }
+            log.debug("a set was refused, SQLSTATE {}", e.getSQLState());
+            nextLarge.isInOrder = true;
+            nextLarge.isBeyond = true;
+            throw new ReadAgain();
+        }
+    }
+
+    private void begin() throws SQLException {
+        if (tables.hasDeferrable()) {
+            try (Statement defer = target.createStatement()) {
+                defer.execute("SET CONSTRAINTS ALL DEFERRED");
+            }
+        }
+    }
+
+    private void commit(List<SourceTransaction> batch, boolean isAll) throws SQLException {
+        LaneRecord last = batch.get(batch.size() - 1).end();
+        boolean isPast = last.end().compareTo(position.end()) < 0;
+        Position next = new Position(last.epoch(), last.seq(), isPast ? position.end() : last.end(), !isPast);
+        progress.advance(target, position, next, last.committedMicros());
+        Map<TopicPartition, Long> offsets = Map.of();
+        boolean save = isAll && System.nanoTime() - offsetsSavedAt > SAVE_OFFSETS_NANOS;
+        if (save) {
+            offsets = consumer.merge().offsets();
+            progress.saveOffsets(target, offsets, consumer.topicIds());
+        }
+        Failpoints.reach("apply.before-commit");
+        target.commit();
+        Failpoints.reach("apply.after-commit");
+        position = next;
+        lock.used();
+        if (save) {
+            offsetsSavedAt = System.nanoTime();
+            consumer.showProgress(offsets);
+        }
+        count(batch);
+    }
+
+    private void count(List<SourceTransaction> batch) {
+        Instant now = Instant.now();
+        long nowMicros = now.getEpochSecond() * 1_000_000 + now.getNano() / 1_000;
+        for (SourceTransaction transaction : batch) {
+            stats.applied(transaction.counts());
+            stats.transactionVisible(nowMicros - transaction.end().committedMicros());
+        }
+    }
+
+    /** Where to begin reading next time; nothing that the merge has given out may be unwritten. */
+    void saveOffsets() throws SQLException {
+        if (position.epoch() != 0) {
+            progress.saveOffsets(target, consumer.merge().offsets(), consumer.topicIds());
+            target.commit();
+        }
+    }
+}

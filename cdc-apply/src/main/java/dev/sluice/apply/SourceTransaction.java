@@ -1,0 +1,79 @@
+package dev.sluice.apply;
+
+import dev.sluice.schemas.Lsn;
+import dev.sluice.schemas.TableId;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * A whole source transaction, or what has arrived of it.
+ *
+ * <p>Threads: the lane's.
+ */
+final class SourceTransaction {
+    private final Lsn firstLsn;
+    private final List<RowChange> changes = new ArrayList<>();
+    private final Map<TableId, Integer> counts = new HashMap<>();
+    private long bytes;
+    private LaneRecord end;
+
+    SourceTransaction(Lsn firstLsn) {
+        this.firstLsn = firstLsn;
+    }
+
+    /** Adds the next change; the delete half of a change of key gives way to the other half, which moves the row. */
+    void add(RowChange change, LaneRecord record) {
+        if (change.kind() == RowChange.Kind.MOVE && !changes.isEmpty()) {
+            RowChange last = changes.get(changes.size() - 1);
+            if (last.kind() == RowChange.Kind.DELETE
+                    && last.table() == change.table()
+                    && last.key().equals(change.oldKey())) {
+                changes.remove(changes.size() - 1);
+            }
+        }
+        changes.add(change);
+        bytes += record.bytes();
+        counts.merge(change.table().source(), 1, Integer::sum);
+    }
+
+    /** Its last record has arrived. */
+    void end(LaneRecord last) {
+        end = last;
+    }
+
+    LaneRecord end() {
+        return end;
+    }
+
+    Lsn firstLsn() {
+        return firstLsn;
+    }
+
+    /** What has arrived and is not forgotten yet, in the order of the source. */
+    List<RowChange> changes() {
+        return changes;
+    }
+
+    long bytes() {
+        return bytes;
+    }
+
+    /** Changes per source table, also of those that are forgotten. */
+    Map<TableId, Integer> counts() {
+        return counts;
+    }
+
+    /** Forgets the changes, which are written; they still count. */
+    void forgetChanges() {
+        changes.clear();
+        bytes = 0;
+    }
+
+    /** It has nothing that must be written: it took effect before. */
+    void skip() {
+        forgetChanges();
+        counts.clear();
+    }
+}
