@@ -8,6 +8,7 @@ import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -62,6 +63,16 @@ final class ConfigSection {
             }
             return text;
         });
+    }
+
+    /** One of an enum's values, in lower case. */
+    <E extends Enum<E>> E oneOf(String key, E absent) {
+        Map<String, E> byName = new LinkedHashMap<>();
+        for (E value : absent.getDeclaringClass().getEnumConstants()) {
+            byName.put(value.name().toLowerCase(Locale.ROOT), value);
+        }
+        String absentName = absent.name().toLowerCase(Locale.ROOT);
+        return byName.get(oneOf(key, absentName, byName.keySet().toArray(new String[0])));
     }
 
     /** A value that no problem repeats; it may be empty. */

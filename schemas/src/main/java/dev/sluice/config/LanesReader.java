@@ -2,6 +2,9 @@ package dev.sluice.config;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.MissingNode;
+import dev.sluice.config.TablePolicy.NewColumns;
+import dev.sluice.config.TablePolicy.Triggers;
+import dev.sluice.config.TablePolicy.Truncate;
 import dev.sluice.schemas.TableId;
 import dev.sluice.schemas.TopicNames;
 import java.nio.charset.StandardCharsets;
@@ -129,7 +132,15 @@ final class LanesReader {
                 section.text("lane", firstLane),
                 section.exactTexts("rename"),
                 section.texts("exclude"),
-                section.exactTexts("constants"));
+                section.exactTexts("constants"),
+                policy(section));
+    }
+
+    private static TablePolicy policy(ConfigSection section) {
+        return new TablePolicy(
+                section.oneOf("newColumns", NewColumns.IGNORE),
+                section.oneOf("truncate", Truncate.APPLY),
+                section.oneOf("triggers", Triggers.SUPPRESS));
     }
 
     private TableMapping checked(ConfigSection section, TableMapping mapping, Set<String> lanes) {

@@ -17,7 +17,23 @@ public record TableMapping(
         String lane,
         Map<String, String> rename,
         Set<String> exclude,
-        Map<String, String> constants) {
+        Map<String, String> constants,
+        TablePolicy policy) {
+
+    /** With the default policy. */
+    public TableMapping(
+            TableId source,
+            TableId target,
+            String lane,
+            Map<String, String> rename,
+            Set<String> exclude,
+            Map<String, String> constants) {
+        this(source, target, lane, rename, exclude, constants, TablePolicy.DEFAULT);
+    }
+
+    public TableMapping with(TablePolicy other) {
+        return new TableMapping(source, target, lane, rename, exclude, constants, other);
+    }
 
     /** The target's name of a source column that is not excluded. */
     public String targetColumn(String sourceColumn) {
