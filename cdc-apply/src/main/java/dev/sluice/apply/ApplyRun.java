@@ -3,16 +3,16 @@ package dev.sluice.apply;
 import dev.sluice.apply.BatchWriter.NextLarge;
 import dev.sluice.apply.BatchWriter.ReadAgain;
 import dev.sluice.apply.Progress.Position;
-import dev.sluice.config.Databases;
 import dev.sluice.config.LaneConfig;
 import dev.sluice.config.PipelineConfig;
 import dev.sluice.preflight.Preflight;
-import dev.sluice.preflight.TargetPreflight;
 import dev.sluice.process.Finding;
 import dev.sluice.process.StopSignal;
 import dev.sluice.schemas.ControlRecord;
+import dev.sluice.schemas.Failure;
 import dev.sluice.schemas.Headers;
 import dev.sluice.schemas.Lsn;
+import dev.sluice.schemas.TableId;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.ArrayList;
@@ -42,6 +42,8 @@ final class ApplyRun {
     private final EventDecoder decoder = new EventDecoder();
     private final Map<String, TargetTable> tablesByTopic = new HashMap<>();
     private Position first;
+    /** Tables whose changes pass by. */
+    private Set<TableId> held = Set.of();
     private LaneConsumer consumer;
     private BatchWriter writer;
 
@@ -69,7 +71,7 @@ final class ApplyRun {
     }
 
     /**
-     * Applies until a stop is requested.
+     * Applies until a stop is requested, or until the target or the source's columns must be looked at anew.
      *
      * @param warned what preflight has said before, and from now on what this one says
      * @param onApplying called when the target was found as it must be, before the first change
@@ -80,33 +82,61 @@ final class ApplyRun {
             target.commit();
             first = progress.read(target);
             isBeyond = first.isBeyond() || nextLarge.isBeyond;
-            Preflight.require(preflight(), warned);
-            TargetTables tables = TargetTables.read(target, lane);
-            lane.tables().forEach(mapping ->
-                    tablesByTopic.put(config.topics().change(mapping.source()), tables.of(mapping)));
-            Map<TopicPartition, Progress.Offset> saved = progress.readOffsets(target);
-            target.commit();
-            try (LaneConsumer opened = new LaneConsumer(config, lane, saved, first)) {
-                consumer = opened;
-                writer = new BatchWriter(lock, progress, first, tables, consumer, stats, nextLarge);
-                lock.used();
-                log.info(
-                        "lane {}: applying after seq {} of epoch {}, source position {}",
-                        lane.name(), first.seq(), first.epoch(), first.end());
-                onApplying.run();
-                while (!stop.isRequested()) {
-                    consumer.poll(ready.isEmpty() ? LaneConsumer.IDLE : config.apply().linger());
-                    drain();
-                    lock.keep(writer.isStreaming());
-                }
+            SchemaDesk desk = new SchemaDesk(config, lane, target);
+            Preflight.require(desk.findings(), warned);
+            try {
+                held = desk.release(first);
+                TargetTables tables = desk.carried(held, tablesByTopic);
+                Map<TopicPartition, Progress.Offset> saved = progress.readOffsets(target);
+                target.commit();
+                apply(stop, stats, tables, desk, saved, onApplying);
+            } catch (SchemaChange e) {
                 target.rollback();
-                if (ready.isEmpty() && open == null) {
-                    writer.saveOffsets();
-                }
+                desk.follow(e);
+            } catch (TableStopped e) {
+                target.rollback();
+                desk.hold(e);
+            } catch (Failure.Poison e) {
+                target.rollback();
+                desk.hold(desk.explained(e, held).orElseThrow(() -> e));
             }
         } catch (SQLException e) {
             throw TargetFailures.translate("applying", e);
         }
+    }
+
+    private void apply(
+            StopSignal stop,
+            ApplyStats stats,
+            TargetTables tables,
+            SchemaDesk desk,
+            Map<TopicPartition, Progress.Offset> saved,
+            Runnable onApplying)
+            throws InterruptedException, SQLException {
+        try (LaneConsumer opened = new LaneConsumer(config, lane, saved, first)) {
+            consumer = opened;
+            writer = new BatchWriter(
+                    lock, progress, first, tables, tablesByTopic.values(), desk.columns(), consumer, stats, nextLarge);
+            lock.used();
+            log.info(
+                    "lane {}: applying after seq {} of epoch {}, source position {}",
+                    lane.name(), first.seq(), first.epoch(), first.end());
+            onApplying.run();
+            while (!stop.isRequested() && !(isAtRest() && desk.hasChanged(hasCommitted()))) {
+                consumer.poll(ready.isEmpty() ? LaneConsumer.IDLE : config.apply().linger());
+                drain();
+                lock.keep(writer.isStreaming());
+            }
+            target.rollback();
+            if (isAtRest()) {
+                writer.saveOffsets();
+            }
+        }
+    }
+
+    /** Everything that has arrived is written. */
+    private boolean isAtRest() {
+        return ready.isEmpty() && open == null;
     }
 
     /** Whether the target was found as it must be. */
@@ -116,19 +146,6 @@ final class ApplyRun {
 
     boolean hasCommitted() {
         return writer != null && !writer.position().equals(first);
-    }
-
-    private List<Finding> preflight() throws SQLException {
-        try (Connection source = Databases.connect(config.source(), "sluice-apply preflight")) {
-            return TargetPreflight.findings(Optional.of(source), target, config, lane);
-        } catch (SQLException e) {
-            if (target.isValid(1)) {
-                // a backlog can be applied while the source is away
-                log.info("lane {}: the source cannot be compared with the target: {}", lane.name(), e.getMessage());
-                return TargetPreflight.findings(Optional.empty(), target, config, lane);
-            }
-            throw e;
-        }
     }
 
     /** Takes everything that has arrived in order, and writes it. */

@@ -9,6 +9,7 @@ import java.sql.Statement;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.List;
 import java.util.Map;
 import org.apache.kafka.common.TopicPartition;
@@ -29,6 +30,8 @@ final class BatchWriter {
     private final Connection target;
     private final Progress progress;
     private final TargetTables tables;
+    private final Collection<TargetTable> carried;
+    private final SourceColumns columns;
     private final TargetWriter writer;
     private final LaneConsumer consumer;
     private final ApplyStats stats;
@@ -60,12 +63,17 @@ final class BatchWriter {
         private static final long serialVersionUID = 1L;
     }
 
-    /** @param position what the target has committed */
+    /**
+     * @param position what the target has committed
+     * @param carried the tables that are written
+     */
     BatchWriter(
             LaneLock lock,
             Progress progress,
             Position position,
             TargetTables tables,
+            Collection<TargetTable> carried,
+            SourceColumns columns,
             LaneConsumer consumer,
             ApplyStats stats,
             NextLarge nextLarge) {
@@ -74,6 +82,8 @@ final class BatchWriter {
         this.progress = progress;
         this.position = position;
         this.tables = tables;
+        this.carried = carried;
+        this.columns = columns;
         this.writer = new TargetWriter(target, tables.order(), tables.cascading());
         this.consumer = consumer;
         this.stats = stats;
@@ -106,7 +116,7 @@ final class BatchWriter {
             commit(batch, isAll);
         } catch (SQLException e) {
             if (!TargetFailures.isAboutRows(e)) {
-                throw e;
+                throw stopped(e);
             }
             log.debug("a set was refused, SQLSTATE {}", e.getSQLState());
             target.rollback();
@@ -167,13 +177,20 @@ final class BatchWriter {
             lock.used();
         } catch (SQLException e) {
             if (nextLarge.isInOrder || !TargetFailures.isAboutRows(e)) {
-                throw e;
+                throw stopped(e);
             }
             log.debug("a set was refused, SQLSTATE {}", e.getSQLState());
             nextLarge.isInOrder = true;
             nextLarge.isBeyond = true;
             throw new ReadAgain();
         }
+    }
+
+    private SQLException stopped(SQLException e) {
+        TargetFailures.stopped(e, writer.writing()).ifPresent(stopped -> {
+            throw stopped;
+        });
+        return e;
     }
 
     private void begin() throws SQLException {
@@ -195,10 +212,15 @@ final class BatchWriter {
             offsets = consumer.merge().offsets();
             progress.saveOffsets(target, offsets, consumer.topicIds());
         }
+        List<TargetTable> changed = carried.stream().filter(table -> table.news().isPresent()).toList();
+        for (TargetTable table : changed) {
+            columns.save(target, table.source(), table.news().orElseThrow());
+        }
         Failpoints.reach("apply.before-commit");
         target.commit();
         Failpoints.reach("apply.after-commit");
         position = next;
+        changed.forEach(TargetTable::newsAreSaved);
         lock.used();
         if (save) {
             offsetsSavedAt = System.nanoTime();

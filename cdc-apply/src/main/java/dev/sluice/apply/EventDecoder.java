@@ -5,13 +5,16 @@ import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
 import dev.sluice.apply.RowChange.Key;
 import dev.sluice.apply.RowChange.Kind;
+import dev.sluice.config.TablePolicy.Truncate;
 import dev.sluice.schemas.Failure;
 import dev.sluice.schemas.Headers;
 import dev.sluice.schemas.Stop;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Set;
 
 /**
  * Reads a change record into values, as text, in the places of its table.
@@ -22,8 +25,13 @@ final class EventDecoder {
     private final JsonFactory json = new JsonFactory();
     private final List<String> names = new ArrayList<>();
     private final List<String> values = new ArrayList<>();
+    /** Columns of the row that was read last. */
+    private int width;
 
-    /** @throws Failure.Fatal if the record is not what a lane's change record must be */
+    /**
+     * @throws Failure.Fatal if the record is not what a lane's change record must be
+     * @throws SchemaChange if it has other columns than the table's rows had before
+     */
     RowChange decode(LaneRecord record, TargetTable table) {
         try {
             return read(record, table);
@@ -44,18 +52,15 @@ final class EventDecoder {
     private RowChange read(LaneRecord record, TargetTable table) throws IOException {
         String op = null;
         String[] after = null;
-        boolean hasUnchanged = false;
+        int unchanged = 0;
+        width = 0;
         try (JsonParser parser = json.createParser(record.kafka().value())) {
             require(parser.nextToken() == JsonToken.START_OBJECT, "an object");
             for (String field = parser.nextFieldName(); field != null; field = parser.nextFieldName()) {
                 switch (field) {
                     case "op" -> op = parser.nextTextValue();
-                    case "after" -> after = row(parser, table);
-                    case "unchanged" -> {
-                        hasUnchanged = true;
-                        parser.nextToken();
-                        parser.skipChildren();
-                    }
+                    case "after" -> after = row(parser, table, record);
+                    case "unchanged" -> unchanged = texts(parser).size();
                     default -> {
                         parser.nextToken();
                         parser.skipChildren();
@@ -64,7 +69,11 @@ final class EventDecoder {
             }
         }
         require(op != null, "an op");
+        if (after != null) {
+            requireSameColumns(table, record, width + unchanged);
+        }
         if (op.equals("t")) {
+            requireMayTruncate(table);
             return new RowChange(table, Kind.TRUNCATE, null, null, null);
         }
         Key key = key(record.kafka().key(), table);
@@ -79,16 +88,68 @@ final class EventDecoder {
         if (record.has(Headers.OLD_KEY)) {
             return new RowChange(table, Kind.MOVE, key, after, key(record.header(Headers.OLD_KEY), table));
         }
-        return new RowChange(table, hasUnchanged ? Kind.PATCH : Kind.UPSERT, key, after, null);
+        return new RowChange(table, unchanged > 0 ? Kind.PATCH : Kind.UPSERT, key, after, null);
     }
 
-    private String[] row(JsonParser parser, TargetTable table) throws IOException {
+    private static void requireMayTruncate(TargetTable table) {
+        if (table.mapping().policy().truncate() == Truncate.STOP) {
+            throw new TableStopped(
+                    table.source(),
+                    "the source has truncated it, and its mapping says truncate: stop",
+                    "to empty the target's table too, set truncate: apply for it and start apply again");
+        }
+    }
+
+    private static List<String> texts(JsonParser parser) throws IOException {
+        List<String> texts = new ArrayList<>();
+        require(parser.nextToken() == JsonToken.START_ARRAY, "a list");
+        while (parser.nextToken() != JsonToken.END_ARRAY) {
+            texts.add(parser.getText());
+        }
+        return texts;
+    }
+
+    private void requireSameColumns(TargetTable table, LaneRecord record, int found) throws IOException {
+        if (!table.isLearned()) {
+            table.learn(columns(record));
+        } else if (found != table.sourceWidth()) {
+            throw new SchemaChange(table, columns(record));
+        }
+    }
+
+    /** The source columns that a change has, those left unchanged included, in its order. */
+    private Set<String> columns(LaneRecord record) throws IOException {
+        Set<String> columns = new LinkedHashSet<>();
+        try (JsonParser parser = json.createParser(record.kafka().value())) {
+            parser.nextToken();
+            for (String field = parser.nextFieldName(); field != null; field = parser.nextFieldName()) {
+                if (field.equals("unchanged")) {
+                    columns.addAll(texts(parser));
+                } else if (parser.nextToken() == JsonToken.START_OBJECT && field.equals("after")) {
+                    for (String column = parser.nextFieldName(); column != null; column = parser.nextFieldName()) {
+                        columns.add(column);
+                        parser.nextToken();
+                    }
+                } else {
+                    parser.skipChildren();
+                }
+            }
+        }
+        return columns;
+    }
+
+    private String[] row(JsonParser parser, TargetTable table, LaneRecord record) throws IOException {
         if (parser.nextToken() == JsonToken.VALUE_NULL) {
             return null;
         }
         String[] row = new String[Math.max(table.width(), 8)];
         Arrays.fill(row, RowChange.ABSENT);
         for (String column = parser.nextFieldName(); column != null; column = parser.nextFieldName()) {
+            if (!table.isExpected(column)) {
+                throw new SchemaChange(table, columns(record));
+            }
+            table.requireNotLost(column);
+            width++;
             int place = table.place(column);
             if (place >= row.length) {
                 int had = row.length;

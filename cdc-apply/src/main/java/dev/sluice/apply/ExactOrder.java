@@ -211,6 +211,7 @@ final class ExactOrder {
                                 TargetFailures.translate("writing " + change.table().id(), refusal).getMessage(),
                                 change.kind(),
                                 change.key() == null ? "-" : change.table().keyNames() + "=" + change.key().values()),
+                change.table().source(),
                 refusal);
     }
 

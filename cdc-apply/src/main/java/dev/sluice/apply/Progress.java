@@ -53,7 +53,7 @@ final class Progress {
     /** Makes schema and tables; called by the lane's owner only. */
     static void createTables(Connection target) throws SQLException {
         try (Statement create = target.createStatement()) {
-            try (ResultSet there = create.executeQuery("SELECT to_regclass('sluice.progress_offset') IS NOT NULL")) {
+            try (ResultSet there = create.executeQuery("SELECT to_regclass('sluice.held_table') IS NOT NULL")) {
                 there.next();
                 if (there.getBoolean(1)) {
                     return;
@@ -87,6 +87,27 @@ final class Progress {
                       next_offset bigint NOT NULL,
                       PRIMARY KEY (lane, topic, partition)
                     ) WITH (fillfactor = 10)""");
+            create.execute(
+                    """
+                    CREATE TABLE IF NOT EXISTS sluice.source_columns (
+                      lane text NOT NULL,
+                      source_schema text NOT NULL,
+                      source_table text NOT NULL,
+                      columns text[] NOT NULL,
+                      ignored text[] NOT NULL,
+                      PRIMARY KEY (lane, source_schema, source_table)
+                    )""");
+            create.execute(
+                    """
+                    CREATE TABLE IF NOT EXISTS sluice.held_table (
+                      lane text NOT NULL,
+                      source_schema text NOT NULL,
+                      source_table text NOT NULL,
+                      reason text NOT NULL,
+                      cure text NOT NULL,
+                      held_since timestamptz NOT NULL DEFAULT clock_timestamp(),
+                      PRIMARY KEY (lane, source_schema, source_table)
+                    )""");
         }
     }
 
@@ -98,6 +119,36 @@ final class Progress {
                 return row.next()
                         ? new Position(row.getLong(1), row.getLong(2), Lsn.parse(row.getString(3)), row.getBoolean(4))
                         : Position.NONE;
+            }
+        }
+    }
+
+    /** Begins at the place of another progress, with its offsets of one topic; a progress that has begun stays as it is. */
+    void beginAt(Connection target, String other, String topic) throws SQLException {
+        try (PreparedStatement begin = target.prepareStatement(
+                """
+                WITH begun AS (
+                  INSERT INTO sluice.progress (lane, epoch, seq, end_lsn, is_beyond, committed_at)
+                  SELECT ?, epoch, seq, end_lsn, is_beyond, committed_at FROM sluice.progress WHERE lane = ?
+                  ON CONFLICT DO NOTHING
+                  RETURNING lane)
+                INSERT INTO sluice.progress_offset (lane, topic, partition, topic_id, next_offset)
+                SELECT begun.lane, o.topic, o.partition, o.topic_id, o.next_offset
+                FROM begun JOIN sluice.progress_offset o ON o.lane = ? AND o.topic = ?
+                ON CONFLICT DO NOTHING""")) {
+            begin.setString(1, lane);
+            begin.setString(2, other);
+            begin.setString(3, other);
+            begin.setString(4, topic);
+            begin.executeUpdate();
+        }
+    }
+
+    void delete(Connection target) throws SQLException {
+        for (String table : new String[] {"sluice.progress_offset", "sluice.progress"}) {
+            try (PreparedStatement delete = target.prepareStatement("DELETE FROM " + table + " WHERE lane = ?")) {
+                delete.setString(1, lane);
+                delete.executeUpdate();
             }
         }
     }

@@ -3,6 +3,7 @@ package dev.sluice.apply;
 import dev.sluice.schemas.Failure;
 import dev.sluice.schemas.Stop;
 import java.sql.SQLException;
+import java.util.Optional;
 import java.util.Set;
 import org.postgresql.util.PSQLException;
 import org.postgresql.util.ServerErrorMessage;
@@ -23,7 +24,23 @@ final class TargetFailures {
             "57P01", "57P02", "57P03", "57P05", "57014", "40001", "40P01", "55P03", "55006", "25006", "25P03", "25P04",
             "58000", "58030");
 
+    /**
+     * 42703 no such column, 42804, 42846 and 42883 another type, 42P10 no such key, 428C9 a generated column, 0A000 a
+     * TRUNCATE that foreign keys forbid.
+     */
+    private static final Set<String> ABOUT_A_TABLE = Set.of("42703", "42804", "42846", "42883", "42P10", "428C9", "0A000");
+
     private TargetFailures() {}
+
+    /** What stops the table that was being written, if it is a matter of that table alone. */
+    static Optional<TableStopped> stopped(SQLException e, TargetTable writing) {
+        return writing != null && ABOUT_A_TABLE.contains(String.valueOf(e.getSQLState()))
+                ? Optional.of(new TableStopped(
+                        writing.source(),
+                        translate("writing " + writing.id(), e).getMessage(),
+                        "run `sluice check`: it prints what the target must offer"))
+                : Optional.empty();
+    }
 
     static Failure translate(String doing, SQLException e) {
         String state = String.valueOf(e.getSQLState());

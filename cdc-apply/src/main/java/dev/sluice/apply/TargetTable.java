@@ -1,5 +1,6 @@
 package dev.sluice.apply;
 
+import dev.sluice.apply.SourceColumns.Columns;
 import dev.sluice.catalog.Column;
 import dev.sluice.catalog.TableShape;
 import dev.sluice.config.TableMapping;
@@ -11,6 +12,7 @@ import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 
 /**
@@ -32,14 +34,34 @@ final class TargetTable {
     private final Map<String, Integer> places = new HashMap<>();
     private final List<Target> columns = new ArrayList<>();
     private final Map<String, ColumnType> constantTypes = new HashMap<>();
+    private final Set<String> ignored;
+    /** Source columns that rows have had and whose target column is gone; no row may have them any more. */
+    private final Set<String> lost = new HashSet<>();
+    private boolean isRecalling;
+    private boolean isLearned;
+    private boolean isNews;
     private List<String> keyNames = List.of();
     private int[] keyPlaces = {};
 
     /** A target column and the way to it; {@code column} is null for a source column that is not written. */
     private record Target(Column column, ColumnType type) {}
 
-    /** @param hasCascade deleting a row reaches rows of other tables */
+    /** A table of which nothing was applied before. */
     TargetTable(TableMapping mapping, TableShape shape, Map<Integer, ColumnType> types, boolean hasCascade) {
+        this(mapping, shape, types, hasCascade, Optional.empty());
+    }
+
+    /**
+     * @param hasCascade deleting a row reaches rows of other tables
+     * @param known the source columns that rows have had before; empty if none were seen
+     */
+    TargetTable(
+            TableMapping mapping,
+            TableShape shape,
+            Map<Integer, ColumnType> types,
+            boolean hasCascade,
+            Optional<Columns> known) {
+        this.ignored = known.map(Columns::ignored).orElse(Set.of());
         this.hasCascade = hasCascade;
         this.mapping = mapping;
         this.shape = shape;
@@ -48,6 +70,57 @@ final class TargetTable {
             Column column = shape.column(name).orElseThrow(() -> missing(name, "constant"));
             constantTypes.put(name, types.get(column.typeOid()));
         });
+        isRecalling = true;
+        known.ifPresent(columns -> learn(columns.all()));
+        isRecalling = false;
+        isNews = false;
+    }
+
+    /** Whether it is known which columns the source's rows have. */
+    boolean isLearned() {
+        return isLearned;
+    }
+
+    /** @throws TableStopped if the column is one that the target has lost */
+    void requireNotLost(String sourceColumn) {
+        if (!lost.isEmpty() && lost.contains(sourceColumn)) {
+            Failure.Fatal missing = missing(mapping.targetColumn(sourceColumn), "source column " + sourceColumn);
+            throw new TableStopped(source(), missing.getMessage(), missing.remedy());
+        }
+    }
+
+    /** Takes these for the source's columns, no more and no less. */
+    void learn(Set<String> sourceColumns) {
+        sourceColumns.forEach(this::place);
+        isLearned = true;
+        isNews = true;
+    }
+
+    /** The source's columns if they have been learned and not been saved. */
+    Optional<Columns> news() {
+        return isNews ? Optional.of(new Columns(places.keySet(), ignored)) : Optional.empty();
+    }
+
+    void newsAreSaved() {
+        isNews = false;
+    }
+
+    /** How many columns a row of the source has. */
+    int sourceWidth() {
+        return places.size();
+    }
+
+    TableMapping mapping() {
+        return mapping;
+    }
+
+    TableShape shape() {
+        return shape;
+    }
+
+    /** Whether the column is known, or anything is because nothing has been learned. */
+    boolean isExpected(String sourceColumn) {
+        return !isLearned || places.containsKey(sourceColumn);
     }
 
     /** Whether deleting a row reaches rows of other tables. */
@@ -91,9 +164,15 @@ final class TargetTable {
         Target target = new Target(null, null);
         if (!mapping.exclude().contains(sourceColumn)) {
             String name = mapping.targetColumn(sourceColumn);
-            Column column = shape.column(name).orElseThrow(() -> missing(name, "source column " + sourceColumn));
-            if (!column.generated()) {
-                target = new Target(column, types.get(column.typeOid()));
+            Optional<Column> column = shape.column(name);
+            if (column.isEmpty() && !ignored.contains(sourceColumn)) {
+                if (!isRecalling) {
+                    throw missing(name, "source column " + sourceColumn);
+                }
+                lost.add(sourceColumn);
+            }
+            if (column.isPresent() && !column.get().generated()) {
+                target = new Target(column.get(), types.get(column.get().typeOid()));
             }
         }
         places.put(sourceColumn, columns.size());
@@ -117,6 +196,12 @@ final class TargetTable {
     /** Learns or confirms the key columns, source names in key order. */
     void keyIs(List<String> sourceColumns) {
         if (!sourceColumns.equals(keyNames)) {
+            if (!sourceColumns.stream().allMatch(this::isExpected)) {
+                throw new TableStopped(
+                        source(),
+                        "the key is (%s) now, of columns that the rows have not had".formatted(String.join(", ", sourceColumns)),
+                        "make the same change to %s: rename the columns and give it that key".formatted(id().quoted()));
+            }
             keyNames = List.copyOf(sourceColumns);
             keyPlaces = keyNames.stream().mapToInt(this::place).toArray();
             for (int i = 0; i < keyPlaces.length; i++) {

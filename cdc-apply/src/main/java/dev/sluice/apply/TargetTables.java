@@ -1,5 +1,6 @@
 package dev.sluice.apply;
 
+import dev.sluice.apply.SourceColumns.Columns;
 import dev.sluice.catalog.Catalog;
 import dev.sluice.catalog.TableShape;
 import dev.sluice.config.LaneConfig;
@@ -16,6 +17,7 @@ import java.util.Collection;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 
 /** What the writer needs to know of the target's catalog, read once at the start of a run. */
@@ -89,8 +91,11 @@ final class TargetTables {
         return query;
     }
 
-    /** @throws Failure.Fatal if the target has no such table */
-    TargetTable of(TableMapping mapping) {
+    /**
+     * @param known the source columns that the table's rows have had before
+     * @throws Failure.Fatal if the target has no such table, or lacks one of those columns
+     */
+    TargetTable of(TableMapping mapping, Optional<Columns> known) {
         TableShape shape = shapes.get(mapping.target());
         if (shape == null) {
             throw new Failure.Fatal(
@@ -98,7 +103,7 @@ final class TargetTables {
                     "target table %s is missing".formatted(mapping.target()),
                     "create it, or correct tables[].target");
         }
-        return new TargetTable(mapping, shape, types, cascading.contains(mapping.target()));
+        return new TargetTable(mapping, shape, types, cascading.contains(mapping.target()), known);
     }
 
     /** Whether there is a constraint whose check can wait for the end of the transaction. */

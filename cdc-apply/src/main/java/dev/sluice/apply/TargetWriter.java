@@ -41,12 +41,18 @@ final class TargetWriter {
     private final Set<TableId> deletedLate;
     private final ArrayText text = new ArrayText();
     private final Map<String, PreparedStatement> statements = new HashMap<>();
+    private TargetTable writing;
 
     /** @param cascading tables whose deletions reach rows of other tables */
     TargetWriter(Connection connection, TableOrder order, Set<TableId> cascading) {
         this.connection = connection;
         this.order = order;
         this.deletedLate = order.withAncestors(cascading);
+    }
+
+    /** The table of the last statement; null if there was none. */
+    TargetTable writing() {
+        return writing;
     }
 
     /** @throws SQLException with the server's state, or {@link NeedsOrder}; the transaction is then spoilt */
@@ -139,6 +145,7 @@ final class TargetWriter {
 
     private void truncate(Set<TargetTable> tables) throws SQLException {
         if (!tables.isEmpty()) {
+            writing = tables.iterator().next();
             try (Statement truncate = connection.createStatement()) {
                 truncate.execute("TRUNCATE "
                         + tables.stream().map(table -> table.id().quoted()).collect(Collectors.joining(", ")));
@@ -147,6 +154,7 @@ final class TargetWriter {
     }
 
     private void delete(TargetTable table, List<RowChange> rows) throws SQLException {
+        writing = table;
         for (List<RowChange> some : parts(rows)) {
             PreparedStatement delete = prepared(table.deleteSql());
             int parameter = 1;
@@ -160,6 +168,7 @@ final class TargetWriter {
     }
 
     private void upsert(Written written, List<RowChange> rows) throws SQLException {
+        writing = written.table();
         for (List<RowChange> some : parts(rows)) {
             PreparedStatement upsert = prepared(written.table().upsertSql(written.places()));
             int parameter = bindValues(upsert, written, some);
@@ -174,6 +183,7 @@ final class TargetWriter {
     }
 
     private void patch(Written written, List<RowChange> rows) throws SQLException {
+        writing = written.table();
         for (List<RowChange> some : parts(rows)) {
             PreparedStatement patch = prepared(written.table().patchSql(written.places()));
             bindValues(patch, written, some);
@@ -183,6 +193,7 @@ final class TargetWriter {
 
     private void move(RowChange change) throws SQLException {
         Written written = written(change);
+        writing = change.table();
         PreparedStatement move = prepared(written.table().moveSql(written.places()));
         List<RowChange> one = List.of(change);
         int parameter = bindValues(move, written, one);

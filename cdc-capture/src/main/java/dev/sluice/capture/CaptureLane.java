@@ -353,6 +353,7 @@ final class CaptureLane {
                         completeEvent = event;
                     }
                 }
+                publisher.send();
                 if (complete != null && System.nanoTime() - checkpointedAt >= checkpointNanos) {
                     publisher.awaitAcknowledged();
                     saveCheckpoint();

@@ -7,6 +7,9 @@ import dev.sluice.schemas.Failure;
 import dev.sluice.schemas.Stop;
 import java.time.Duration;
 import java.util.Properties;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicReference;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerConfig;
@@ -25,7 +28,7 @@ import org.slf4j.LoggerFactory;
  * <p>Delivery: idempotent and acknowledged by all in-sync replicas. Nothing is known to be delivered until
  * {@link #awaitAcknowledged} has returned; after one failure every further call fails.
  *
- * <p>Threads: one, beside the producer's own, which calls back.
+ * <p>Threads: one, beside the producer's own, which calls back, and {@code capture-send}.
  */
 final class ChangePublisher implements AutoCloseable {
     private static final Logger log = LoggerFactory.getLogger(ChangePublisher.class);
@@ -35,6 +38,9 @@ final class ChangePublisher implements AutoCloseable {
     private final int maxRecordBytes;
     private final AtomicReference<Exception> failed = new AtomicReference<>();
     private final Object acknowledgement = new Object();
+    private final AtomicBoolean isSending = new AtomicBoolean();
+    /** For {@link KafkaProducer#flush}, which waits for the brokers. */
+    private final ExecutorService sender;
     private long sent;
     private volatile long acknowledged;
 
@@ -43,13 +49,18 @@ final class ChangePublisher implements AutoCloseable {
         settings.put(ProducerConfig.ACKS_CONFIG, "all");
         settings.put(ProducerConfig.ENABLE_IDEMPOTENCE_CONFIG, "true");
         settings.put(ProducerConfig.COMPRESSION_TYPE_CONFIG, "lz4");
-        settings.put(ProducerConfig.LINGER_MS_CONFIG, "5");
+        settings.put(ProducerConfig.LINGER_MS_CONFIG, "20");
         settings.put(ProducerConfig.BATCH_SIZE_CONFIG, "131072");
         settings.put(ProducerConfig.MAX_REQUEST_SIZE_CONFIG, Integer.toString(kafka.maxRecordBytes()));
         settings.put(
                 ProducerConfig.BUFFER_MEMORY_CONFIG, Long.toString(Math.max(32L << 20, 2L * kafka.maxRecordBytes())));
         producer = new KafkaProducer<>(settings, new ByteArraySerializer(), new ByteArraySerializer());
         maxRecordBytes = kafka.maxRecordBytes();
+        sender = Executors.newSingleThreadExecutor(work -> {
+            Thread named = new Thread(work, "capture-send");
+            named.setDaemon(true);
+            return named;
+        });
     }
 
     /** Hands one record over; blocks while the producer's buffer is full. */
@@ -76,8 +87,26 @@ final class ChangePublisher implements AutoCloseable {
         }
     }
 
+    /**
+     * Sends what lingers for more, at the end of what has arrived together. A request for each record, or one every
+     * millisecond, would cost the brokers more than the records do.
+     */
+    void send() {
+        if (isSending.compareAndSet(false, true)) {
+            sender.execute(() -> {
+                isSending.set(false);
+                try {
+                    producer.flush();
+                } catch (InterruptException e) {
+                    log.debug("closed while sending", e);
+                }
+            });
+        }
+    }
+
     /** Returns when the brokers have everything published so far. */
     void awaitAcknowledged() throws InterruptedException {
+        send();
         long started = System.nanoTime();
         long reported = started;
         synchronized (acknowledgement) {
@@ -117,6 +146,7 @@ final class ChangePublisher implements AutoCloseable {
 
     @Override
     public void close() {
+        sender.shutdownNow();
         producer.close(Duration.ofSeconds(2));
     }
 }

@@ -411,9 +411,9 @@ class ClearStopIT {
             pipeline.target().execute("ALTER TABLE gone RENAME TO thing");
             goesOn(pipeline);
 
+            pipeline.stopApply();
             pipeline.target().execute("ALTER TABLE thing RENAME note TO gone");
             write(pipeline);
-            requireStop(pipeline.applyFailure(), Stop.SETUP, "ADD COLUMN", "public.thing", "has no column 'note'");
             pipeline.startApply();
             requireStop(pipeline.applyFailure(), Stop.SETUP, "ADD COLUMN", "public.thing", "has no column 'note'");
             pipeline.target().execute("ALTER TABLE thing RENAME gone TO note");

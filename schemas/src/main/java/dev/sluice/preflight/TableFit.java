@@ -3,6 +3,7 @@ package dev.sluice.preflight;
 import dev.sluice.catalog.Column;
 import dev.sluice.catalog.TableShape;
 import dev.sluice.config.TableMapping;
+import dev.sluice.config.TablePolicy.NewColumns;
 import dev.sluice.schemas.TableId;
 import java.sql.Connection;
 import java.sql.SQLException;
@@ -12,6 +13,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.Predicate;
 import java.util.stream.Collectors;
 
 /**
@@ -26,9 +28,17 @@ final class TableFit {
     private final TableMapping mapping;
     private final TableShape target;
     private final Findings findings;
+    private final Predicate<String> isNew;
     private final String alter;
 
+    /** A table of which nothing was applied before. */
     TableFit(TableMapping mapping, TableShape target, Findings findings) {
+        this(mapping, target, findings, column -> false);
+    }
+
+    /** @param isNew tells of a source column whether it appeared while the table was already carried */
+    TableFit(TableMapping mapping, TableShape target, Findings findings, Predicate<String> isNew) {
+        this.isNew = isNew;
         this.mapping = mapping;
         this.target = target;
         this.findings = findings;
@@ -129,6 +139,18 @@ final class TableFit {
                     target.id(),
                     "has no column '%s', generated at the source".formatted(name),
                     "add it as GENERATED ALWAYS AS there, or " + exclude);
+        } else if (isNew.test(from.name())) {
+            if (mapping.policy().newColumns() != NewColumns.ADD) {
+                findings.warning(
+                        target.id(),
+                        "has no column '%s', new at the source: %s"
+                                .formatted(
+                                        name,
+                                        mapping.policy().newColumns() == NewColumns.STOP
+                                                ? "the table is held at the first row that has it"
+                                                : "its values are left out"),
+                        alter + "ADD COLUMN %s %s; or ".formatted(TableId.quote(name), from.type()) + exclude);
+            }
         } else {
             findings.error(
                     target.id(),

@@ -5,6 +5,8 @@ import dev.sluice.catalog.TableShape;
 import dev.sluice.config.LaneConfig;
 import dev.sluice.config.PipelineConfig;
 import dev.sluice.config.TableMapping;
+import dev.sluice.config.TablePolicy;
+import dev.sluice.config.TablePolicy.NewColumns;
 import dev.sluice.process.Finding;
 import dev.sluice.schemas.TableId;
 import java.sql.Connection;
@@ -48,6 +50,35 @@ public final class TargetPreflight {
     public static List<Finding> findings(
             Optional<Connection> source, Connection target, PipelineConfig config, LaneConfig lane) throws SQLException {
         return new TargetPreflight(source, target, config, lane).findings();
+    }
+
+    /**
+     * How the rows of a table that has been carried do not fit any more: columns, types, enums, key.
+     *
+     * @param source without it nothing can be said
+     */
+    public static List<Finding> misfits(
+            Optional<Connection> source, Connection target, PipelineConfig config, LaneConfig lane, TableMapping mapping)
+            throws SQLException {
+        TargetPreflight preflight = new TargetPreflight(source, target, config, lane);
+        if (source.isPresent()) {
+            TableShape from = Catalog.read(source.get(), List.of(mapping.source())).get(mapping.source());
+            TableShape to = Catalog.read(target, List.of(mapping.target())).get(mapping.target());
+            if (from != null && to != null) {
+                // a column that is new and left out keeps no row from being written
+                TableMapping following = mapping.with(new TablePolicy(
+                        NewColumns.ADD, mapping.policy().truncate(), mapping.policy().triggers()));
+                preflight.fit(following, from, to, Carried.read(target, config, lane), new Enums(source, target));
+            }
+        }
+        return preflight.findings.list();
+    }
+
+    private void fit(TableMapping mapping, TableShape from, TableShape to, Carried carried, Enums enums) throws SQLException {
+        TableFit fit = new TableFit(mapping, to, findings, column -> carried.isNew(mapping.source(), column));
+        fit.columns(from);
+        fit.keys(from);
+        enums.compare(mapping, from, to, findings);
     }
 
     private List<Finding> findings() throws SQLException {
@@ -153,6 +184,11 @@ public final class TargetPreflight {
         Map<TableId, TableAccess> access =
                 TableAccess.read(target, targets, "SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE");
         Enums enums = new Enums(source, target);
+        Carried carried = Carried.read(target, config, lane);
+        carried.held().forEach((table, reason) -> lane.tables().stream()
+                .filter(mapping -> mapping.source().equals(table))
+                .forEach(mapping -> findings.error(
+                        mapping.target(), "is held since %s: %s".formatted(reason.since(), reason.text()), reason.cure())));
         for (TableMapping mapping : lane.tables()) {
             Optional<TableShape> from = Optional.ofNullable(sourceShapes.get(mapping.source()));
             TableShape to = targetShapes.get(mapping.target());
@@ -160,12 +196,9 @@ public final class TargetPreflight {
                 absent(mapping, Optional.ofNullable(access.get(mapping.target())), from, enums);
             } else {
                 table(to, access.get(to.id()));
-                TableFit fit = new TableFit(mapping, to, findings);
-                fit.constants(target);
+                new TableFit(mapping, to, findings).constants(target);
                 if (from.isPresent()) {
-                    fit.columns(from.get());
-                    fit.keys(from.get());
-                    enums.compare(mapping, from.get(), to, findings);
+                    fit(mapping, from.get(), to, carried, enums);
                 }
             }
         }

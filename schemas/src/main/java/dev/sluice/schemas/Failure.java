@@ -1,5 +1,7 @@
 package dev.sluice.schemas;
 
+import java.util.Optional;
+
 /**
  * A failure named by what the caller does next. Foreign exceptions become one of these at the class that met them.
  */
@@ -24,8 +26,21 @@ public abstract sealed class Failure extends RuntimeException {
     public static final class Poison extends Failure {
         private static final long serialVersionUID = 1L;
 
+        private final transient TableId table;
+
         public Poison(String message, Throwable cause) {
+            this(message, null, cause);
+        }
+
+        /** @param table the source table of the event */
+        public Poison(String message, TableId table, Throwable cause) {
             super(message, cause);
+            this.table = table;
+        }
+
+        /** The source table of the event, where it is known. */
+        public Optional<TableId> table() {
+            return Optional.ofNullable(table);
         }
     }
 

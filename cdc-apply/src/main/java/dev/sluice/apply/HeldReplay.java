@@ -1,0 +1,246 @@
+package dev.sluice.apply;
+
+import dev.sluice.apply.Progress.Offset;
+import dev.sluice.apply.Progress.Position;
+import dev.sluice.config.KafkaClients;
+import dev.sluice.config.PipelineConfig;
+import dev.sluice.schemas.Failure;
+import dev.sluice.schemas.Headers;
+import dev.sluice.schemas.TableId;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.time.Duration;
+import java.util.ArrayDeque;
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Properties;
+import org.apache.kafka.clients.consumer.CloseOptions;
+import org.apache.kafka.clients.consumer.ConsumerConfig;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.common.KafkaException;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.serialization.ByteArrayDeserializer;
+
+/**
+ * Applies what has passed a held table while it stood still, in the order of the lane, up to the lane's position.
+ *
+ * <p>Delivery: each batch is one target transaction with the table's own progress, the last one also ends the hold. A
+ * crash in between repeats nothing. Source transactions are not kept whole here: their other tables have gone on.
+ *
+ * <p>Threads: the lane's, while nothing else is in hand.
+ */
+final class HeldReplay {
+    private static final Duration PATIENCE = Duration.ofSeconds(30);
+    private static final int MOST_QUEUED = 5_000;
+
+    private final PipelineConfig config;
+    private final Connection target;
+    private final TargetTables tables;
+    private final Position lane;
+    private final EventDecoder decoder = new EventDecoder();
+
+    /** @param lane where the lane stands */
+    HeldReplay(PipelineConfig config, Connection target, TargetTables tables, Position lane) {
+        this.config = config;
+        this.target = target;
+        this.tables = tables;
+        this.lane = lane;
+    }
+
+    /** What was read of one partition and is not taken yet. */
+    private static final class Queue {
+        final ArrayDeque<LaneRecord> records = new ArrayDeque<>();
+        long highest;
+        boolean isRead;
+
+        /** A capture that failed half way sends the same numbers again; their first occurrences are in order. */
+        void offer(LaneRecord record) {
+            if (record.seq() > highest) {
+                highest = record.seq();
+                records.add(record);
+            }
+        }
+    }
+
+    /**
+     * @throws SchemaChange if the rows come with other columns than those known
+     * @throws TableStopped if the target's table cannot take them
+     * @throws Failure.Poison naming the row that the target cannot take
+     */
+    void run(TargetTable table, HeldTables held) throws SQLException {
+        Progress progress = held.progress(table.source());
+        Position position = progress.read(target);
+        if (position.epoch() != lane.epoch() && position.epoch() != 0) {
+            throw new TableStopped(
+                    table.source(),
+                    "the lane's numbering began anew while the table was held, so what it has missed cannot be told apart",
+                    "copy its rows again as docs/runbook.md says under \"A table that is held\"");
+        }
+        Writer writer = new Writer(table, progress, position);
+        if (position.seq() < lane.seq()) {
+            try (KafkaConsumer<byte[], byte[]> consumer = consumer()) {
+                Map<TopicPartition, Queue> queues = assign(consumer, table.source(), progress);
+                Map<TopicPartition, Long> ends = consumer.endOffsets(queues.keySet());
+                long deadline = System.nanoTime() + PATIENCE.toNanos();
+                while (!queues.values().stream().allMatch(queue -> queue.isRead)) {
+                    if (poll(consumer, queues, ends, position.seq())) {
+                        deadline = System.nanoTime() + PATIENCE.toNanos();
+                    } else if (System.nanoTime() > deadline) {
+                        throw new Failure.Retryable("kafka: %s was not read to its end".formatted(queues.keySet()), null);
+                    }
+                    for (LaneRecord next = next(queues.values()); next != null; next = next(queues.values())) {
+                        writer.take(next);
+                    }
+                }
+                consumer.close(CloseOptions.timeout(Duration.ofSeconds(1)));
+            } catch (KafkaException e) {
+                throw new Failure.Retryable("kafka: reading: " + e.getMessage(), e);
+            }
+        }
+        writer.finish(held);
+    }
+
+    private KafkaConsumer<byte[], byte[]> consumer() {
+        Properties settings = KafkaClients.base(config.kafka(), "sluice-apply-held");
+        settings.put(ConsumerConfig.AUTO_OFFSET_RESET_CONFIG, "none");
+        settings.put(ConsumerConfig.ENABLE_AUTO_COMMIT_CONFIG, "false");
+        settings.put(ConsumerConfig.MAX_POLL_RECORDS_CONFIG, "1000");
+        settings.put(ConsumerConfig.DEFAULT_API_TIMEOUT_MS_CONFIG, "5000");
+        return new KafkaConsumer<>(settings, new ByteArrayDeserializer(), new ByteArrayDeserializer());
+    }
+
+    private Map<TopicPartition, Queue> assign(KafkaConsumer<byte[], byte[]> consumer, TableId table, Progress progress)
+            throws SQLException {
+        String topic = config.topics().change(table);
+        Map<TopicPartition, Offset> saved = progress.readOffsets(target);
+        Map<TopicPartition, Queue> queues = new HashMap<>();
+        consumer.partitionsFor(topic)
+                .forEach(info -> queues.put(new TopicPartition(topic, info.partition()), new Queue()));
+        consumer.assign(queues.keySet());
+        consumer.beginningOffsets(queues.keySet()).forEach((partition, beginning) -> {
+            long from = saved.containsKey(partition) ? saved.get(partition).next() : 0;
+            if (saved.containsKey(partition) && from < beginning) {
+                throw new TableStopped(
+                        table,
+                        "%s was truncated from offset %d to %d while the table was held".formatted(partition, from, beginning),
+                        "copy its rows again as docs/runbook.md says under \"A table that is held\"");
+            }
+            consumer.seek(partition, Math.max(from, beginning));
+        });
+        return queues;
+    }
+
+    /** False if nothing came. */
+    private boolean poll(
+            KafkaConsumer<byte[], byte[]> consumer, Map<TopicPartition, Queue> queues, Map<TopicPartition, Long> ends, long after) {
+        boolean came = false;
+        for (ConsumerRecord<byte[], byte[]> record : consumer.poll(Duration.ofMillis(200))) {
+            came = true;
+            TopicPartition partition = new TopicPartition(record.topic(), record.partition());
+            Queue queue = queues.get(partition);
+            LaneRecord ours = LaneRecord.of(record, partition);
+            if (ours.epoch() > lane.epoch() || ours.epoch() == lane.epoch() && ours.seq() > lane.seq()) {
+                queue.isRead = true;
+            } else if (!queue.isRead && ours.epoch() == lane.epoch() && ours.seq() > after) {
+                queue.offer(ours);
+            }
+        }
+        queues.forEach((partition, queue) -> {
+            queue.isRead |= consumer.position(partition) >= ends.get(partition);
+            if (queue.isRead || queue.records.size() > MOST_QUEUED) {
+                consumer.pause(List.of(partition));
+            } else {
+                consumer.resume(List.of(partition));
+            }
+        });
+        return came;
+    }
+
+    /** The record with the lowest number, once every partition has shown its next; null if one has not. */
+    private static LaneRecord next(Collection<Queue> queues) {
+        Queue lowest = null;
+        for (Queue queue : queues) {
+            if (queue.records.isEmpty()) {
+                if (!queue.isRead) {
+                    return null;
+                }
+            } else if (lowest == null || queue.records.peek().seq() < lowest.records.peek().seq()) {
+                lowest = queue;
+            }
+        }
+        return lowest == null ? null : lowest.records.poll();
+    }
+
+    /** Gathers changes and writes them in batches. */
+    private final class Writer {
+        private final TargetTable table;
+        private final Progress progress;
+        private final TargetWriter rows = new TargetWriter(target, tables.order(), tables.cascading());
+        private Position position;
+        private SourceTransaction batch;
+        private LaneRecord last;
+
+        Writer(TargetTable table, Progress progress, Position position) {
+            this.table = table;
+            this.progress = progress;
+            this.position = position;
+        }
+
+        void take(LaneRecord record) throws SQLException {
+            if (batch == null) {
+                batch = new SourceTransaction(record.lsn());
+            }
+            batch.add(decoder.decode(record, table), record);
+            last = record;
+            boolean isFull = batch.changes().size() >= config.apply().batchRows() || batch.bytes() >= config.apply().batchBytes();
+            if (isFull && !record.has(Headers.NEW_KEY)) {
+                write(Optional.empty());
+            }
+        }
+
+        /** Writes what is left, and ends the hold with it. */
+        void finish(HeldTables held) throws SQLException {
+            write(Optional.of(held));
+        }
+
+        private void write(Optional<HeldTables> ended) throws SQLException {
+            try {
+                writeOnce(ended, false);
+            } catch (SQLException e) {
+                if (!TargetFailures.isAboutRows(e)) {
+                    throw TargetFailures.stopped(e, table).orElseThrow(() -> e);
+                }
+                target.rollback();
+                writeOnce(ended, true);
+            }
+            batch = null;
+        }
+
+        private void writeOnce(Optional<HeldTables> ended, boolean isInOrder) throws SQLException {
+            if (tables.hasDeferrable()) {
+                try (Statement defer = target.createStatement()) {
+                    defer.execute("SET CONSTRAINTS ALL DEFERRED");
+                }
+            }
+            if (batch != null && isInOrder) {
+                rows.writeInOrder(batch.changes());
+            } else if (batch != null) {
+                rows.writeAsSets(batch.changes());
+            }
+            Position next = position;
+            if (ended.isPresent()) {
+                ended.get().release(target, table.source());
+            } else {
+                next = new Position(lane.epoch(), last.seq(), position.end(), position.isBeyond());
+                progress.advance(target, position, next, last.committedMicros());
+            }
+            target.commit();
+            position = next;
+        }
+    }
+}
