@@ -167,7 +167,7 @@ final class CaptureLane {
     private Checkpoint firstStart(
             Connection source, Cluster cluster, Optional<Checkpoint> begun, Checkpoints checkpoints) throws SQLException {
         if (begun.isEmpty()) {
-            slot.requireUnused(source, config.topics().checkpoint());
+            slot.requireUnused(slot.read(source), config.topics().checkpoint());
             checkpoints.save(new Checkpoint(
                     Checkpoint.State.STARTING,
                     Instant.now().getEpochSecond(),
@@ -245,7 +245,9 @@ final class CaptureLane {
                 starting.topicIds(),
                 starting.publicationIds());
         checkpoints.save(running);
-        log.info("lane {}: epoch {} begins with {} tables at {}", lane.name(), running.epoch(), tables.size(), running.position());
+        log.info(
+                "lane {}: epoch {} begins with {} tables at {}",
+                lane.name(), running.epoch(), tables.size(), running.position());
         return running;
     }
 
