@@ -5,7 +5,7 @@ import dev.sluice.apply.BatchWriter.ReadAgain;
 import dev.sluice.config.LaneConfig;
 import dev.sluice.config.PipelineConfig;
 import dev.sluice.process.Finding;
-import dev.sluice.process.Pauses;
+import dev.sluice.process.Outage;
 import dev.sluice.process.StopSignal;
 import dev.sluice.schemas.Failure;
 import dev.sluice.schemas.Stop;
@@ -34,9 +34,8 @@ final class ApplyLane {
     private final StopSignal stop;
     private final ApplyStats stats;
     private final NextLarge nextLarge = new NextLarge();
-    private final Pauses pauses = new Pauses();
+    private final Outage outage;
     private final Set<Finding> warned = new HashSet<>();
-    private String lastTrouble = "";
     /** What the target lacked when a run ended; its tables may have been altered since that run read them. */
     private String lastSetup = "";
 
@@ -45,6 +44,7 @@ final class ApplyLane {
         this.lane = lane;
         this.stop = stop;
         this.stats = stats;
+        this.outage = new Outage(log, lane.name(), "applying");
     }
 
     /** The lane's name in the target, where several pipelines may meet. */
@@ -75,8 +75,7 @@ final class ApplyLane {
                                 + " constraint or row) and start apply again",
                         e);
             } catch (Failure.Retryable e) {
-                trouble(e.getMessage());
-                stop.await(pauses.next().toMillis());
+                stop.await(outage.met(e.getMessage()).toMillis());
             }
         }
         log.info("lane {}: stopped", lane.name());
@@ -84,7 +83,7 @@ final class ApplyLane {
 
     private void serve(ApplyRun run) throws InterruptedException {
         try {
-            run.serve(stop, stats, warned, this::recovered);
+            run.serve(stop, stats, warned, outage::over);
         } catch (Failure.Fatal e) {
             boolean isSaid = e.getMessage().equals(lastSetup) && !run.hasCommitted();
             if (e.stop() != Stop.SETUP || !run.isApplying() || isSaid) {
@@ -92,22 +91,6 @@ final class ApplyLane {
             }
             lastSetup = e.getMessage();
             log.info("lane {}: {}; reading the target's tables again", lane.name(), e.getMessage());
-        }
-    }
-
-    /** Logs each change of what is wrong, not each attempt. */
-    private void trouble(String message) {
-        if (!message.equals(lastTrouble)) {
-            log.warn("lane {}: {}; trying again", lane.name(), message);
-            lastTrouble = message;
-        }
-    }
-
-    private void recovered() {
-        pauses.reset();
-        if (!lastTrouble.isEmpty()) {
-            log.info("lane {}: applying again", lane.name());
-            lastTrouble = "";
         }
     }
 }

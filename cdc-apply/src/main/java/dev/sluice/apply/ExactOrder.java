@@ -126,7 +126,8 @@ final class ExactOrder {
         waitingChars += unit.changes.stream().mapToLong(ExactOrder::chars).sum();
         if (waitingChars > MOST_WAITING_CHARS) {
             throw new Failure.Poison(
-                    "%d rows of one transaction wait for later ones%s; a constraint that can wait takes them: ALTER TABLE … ALTER CONSTRAINT … DEFERRABLE"
+                    ("%d rows of one transaction wait for later ones%s; a constraint that can wait takes them: ALTER TABLE …"
+                                    + " ALTER CONSTRAINT … DEFERRABLE")
                             .formatted(waiting.size(), waiting.getFirst().refusal.map(ExactOrder::constraint).orElse("")),
                     null);
         }

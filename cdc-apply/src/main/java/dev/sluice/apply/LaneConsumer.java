@@ -213,7 +213,8 @@ final class LaneConsumer implements AutoCloseable {
             long beginning = beginnings.get(partition);
             if (known != null && known.next() < beginning) {
                 log.warn(
-                        "lane {}: {} was truncated from offset {} to {} before it was read; the numbers will tell whether anything is missing",
+                        "lane {}: {} was truncated from offset {} to {} before it was read; the numbers will tell whether"
+                                + " anything is missing",
                         lane.name(), partition, known.next(), beginning);
             }
             long from = known == null ? beginning : Math.max(beginning, known.next());
@@ -387,7 +388,8 @@ final class LaneConsumer implements AutoCloseable {
                 truncated.add("%s begins at offset %d".formatted(partition, beginning));
             }
         });
-        return "record %d of epoch %d is missing: capture's checkpoint says that the brokers had it (seq %d of epoch %d), and all partitions were read to their ends%s"
+        return ("record %d of epoch %d is missing: capture's checkpoint says that the brokers had it (seq %d of epoch %d), and"
+                        + " all partitions were read to their ends%s")
                 .formatted(
                         merge.expected(),
                         merge.epoch(),

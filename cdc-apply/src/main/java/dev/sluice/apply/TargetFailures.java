@@ -1,5 +1,6 @@
 package dev.sluice.apply;
 
+import dev.sluice.config.Databases;
 import dev.sluice.schemas.Failure;
 import dev.sluice.schemas.Stop;
 import java.sql.SQLException;
@@ -45,18 +46,18 @@ final class TargetFailures {
     static Failure translate(String doing, SQLException e) {
         String state = String.valueOf(e.getSQLState());
         String what = "target: %s: %s (SQLSTATE %s)".formatted(doing, message(e), state);
-        if (state.startsWith("08") || state.startsWith("53") || PASSING.contains(state)) {
-            return new Failure.Retryable(what, e);
-        }
-        if (isAboutRows(e)) {
-            return new Failure.Poison(what, e);
-        }
-        if (state.startsWith("28")) {
+        if (Databases.isAccessRefused(state)) {
             return new Failure.Fatal(
                     Stop.ACCESS,
                     what,
                     "correct target.user and target.password (or SLUICE_TARGET_PASSWORD), or allow the role to log in",
                     e);
+        }
+        if (state.startsWith("08") || state.startsWith("53") || PASSING.contains(state)) {
+            return new Failure.Retryable(what, e);
+        }
+        if (isAboutRows(e)) {
+            return new Failure.Poison(what, e);
         }
         return new Failure.Fatal(Stop.SETUP, what, "run `sluice check`: it prints what the target must offer", e);
     }
@@ -80,6 +81,6 @@ final class TargetFailures {
                         : error.getMessage();
             }
         }
-        return e.getMessage();
+        return Databases.reason(e);
     }
 }

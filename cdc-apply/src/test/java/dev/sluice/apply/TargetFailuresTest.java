@@ -31,9 +31,11 @@ class TargetFailuresTest {
         assertThat(translated(state)).isInstanceOf(Failure.Fatal.class);
     }
 
-    @Test
-    void aRefusedPasswordHasAnExitCodeOfItsOwn() {
-        assertThat(translated("28P01"))
+    /** 08004 is the driver's own: the server wants a password and there is none, or TLS and it may not. */
+    @ParameterizedTest
+    @ValueSource(strings = {"28P01", "28000", "08004"})
+    void aRefusedPasswordHasAnExitCodeOfItsOwn(String state) {
+        assertThat(translated(state))
                 .isInstanceOfSatisfying(Failure.Fatal.class, fatal -> assertThat(fatal.stop()).isEqualTo(Stop.ACCESS));
     }
 

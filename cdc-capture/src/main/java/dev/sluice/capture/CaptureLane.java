@@ -11,7 +11,7 @@ import dev.sluice.preflight.Preflight;
 import dev.sluice.preflight.SourcePreflight;
 import dev.sluice.process.Failpoints;
 import dev.sluice.process.Finding;
-import dev.sluice.process.Pauses;
+import dev.sluice.process.Outage;
 import dev.sluice.process.StopSignal;
 import dev.sluice.schemas.Checkpoint;
 import dev.sluice.schemas.ControlRecord;
@@ -54,16 +54,16 @@ final class CaptureLane {
     private final ReplicationSlot slot;
     private final Publication publication;
     private final List<TableId> tables;
-    private final Pauses pauses = new Pauses();
+    private final Outage outage;
     private final Set<Finding> warned = new HashSet<>();
     /** What streams now; null between two runs. */
     private volatile DebeziumStream current;
-    private String lastTrouble = "";
 
     CaptureLane(PipelineConfig config, LaneConfig lane, StopSignal stop) {
         this.config = config;
         this.lane = lane;
         this.stop = stop;
+        this.outage = new Outage(log, lane.name(), "streaming");
         this.slot = new ReplicationSlot(config.source(), lane);
         this.publication = new Publication(lane);
         this.tables = lane.tables().stream().map(TableMapping::source).sorted().toList();
@@ -83,8 +83,7 @@ final class CaptureLane {
             } catch (Checkpoints.Fenced e) {
                 log.warn("lane {}: {}; standing by", lane.name(), e.getMessage());
             } catch (Failure.Retryable e) {
-                trouble(e.getMessage());
-                stop.await(pauses.next().toMillis());
+                stop.await(outage.met(e.getMessage()).toMillis());
             }
         }
         log.info("lane {}: stopped", lane.name());
@@ -96,22 +95,6 @@ final class CaptureLane {
             Thread closer = new Thread(stream::close, "capture-close");
             closer.setDaemon(true);
             closer.start();
-        }
-    }
-
-    /** Logs each change of what is wrong, not each attempt. */
-    private void trouble(String message) {
-        if (!message.equals(lastTrouble)) {
-            log.warn("lane {}: {}; trying again", lane.name(), message);
-            lastTrouble = message;
-        }
-    }
-
-    private void recovered() {
-        pauses.reset();
-        if (!lastTrouble.isEmpty()) {
-            log.info("lane {}: streaming again", lane.name());
-            lastTrouble = "";
         }
     }
 
@@ -167,7 +150,7 @@ final class CaptureLane {
     private Checkpoint firstStart(
             Connection source, Cluster cluster, Optional<Checkpoint> begun, Checkpoints checkpoints) throws SQLException {
         if (begun.isEmpty()) {
-            slot.requireUnused(source, config.topics().checkpoint());
+            slot.requireUnused(slot.read(source), config.topics().checkpoint());
             checkpoints.save(new Checkpoint(
                     Checkpoint.State.STARTING,
                     Instant.now().getEpochSecond(),
@@ -245,7 +228,9 @@ final class CaptureLane {
                 starting.topicIds(),
                 starting.publicationIds());
         checkpoints.save(running);
-        log.info("lane {}: epoch {} begins with {} tables at {}", lane.name(), running.epoch(), tables.size(), running.position());
+        log.info(
+                "lane {}: epoch {} begins with {} tables at {}",
+                lane.name(), running.epoch(), tables.size(), running.position());
         return running;
     }
 
@@ -383,7 +368,7 @@ final class CaptureLane {
                 throw SourceFailures.translate(config.source(), "checking the replication slot", e);
             }
             beganChecked = true;
-            recovered();
+            outage.over();
         }
     }
 }

@@ -33,36 +33,51 @@ public final class CheckpointChecks {
         void run() throws SQLException;
     }
 
-    /** Every finding, lane by lane; none of a server that does not answer, which the other checks say. */
+    /**
+     * Every finding, lane by lane; none if there is no connection to the source and no client of Kafka, which the other
+     * checks say.
+     */
     public static List<Finding> findings(PipelineConfig config) {
         CheckpointChecks checks = new CheckpointChecks(config);
         try (Topics topics = new Topics(config);
                 Connection source = Databases.connect(config.source(), "sluice-check")) {
             for (LaneConfig lane : config.lanes()) {
-                checks.lane(lane, topics, source);
+                checks.finish(lane, topics, source);
             }
-        } catch (SQLException | Failure.Retryable | KafkaException e) {
+        } catch (SQLException | KafkaException e) {
             return checks.findings;
         }
         return checks.findings;
     }
 
+    private void finish(LaneConfig lane, Topics topics, Connection source) {
+        try {
+            lane(lane, topics, source);
+        } catch (SQLException | Failure.Retryable | KafkaException e) {
+            findings.add(new Finding(
+                    Finding.Level.ERROR,
+                    (e instanceof SQLException ? "source" : "kafka") + " lane " + lane.name(),
+                    "whether it can go on from its last checkpoint is not known: " + e.getMessage(),
+                    "cure the other findings, and check again"));
+        }
+    }
+
     private void lane(LaneConfig lane, Topics topics, Connection source) throws SQLException {
         ReplicationSlot slot = new ReplicationSlot(config.source(), lane);
-        // before the checkpoint, which a capture that runs saves before it moves the slot
+        // before the checkpoint, which a capture that runs saves before it makes or moves the slot
         Optional<ReplicationSlot.State> state = slot.read(source);
         Optional<Checkpoint> known =
                 topics.hasCheckpointTopic() ? CheckpointReader.read(config, lane.name()) : Optional.empty();
         String slotSubject = "source slot " + lane.slot();
         if (known.isEmpty()) {
-            check(slotSubject, () -> slot.requireUnused(source, config.topics().checkpoint()));
+            check(slotSubject, () -> slot.requireUnused(state, config.topics().checkpoint()));
             return;
         }
         Checkpoint checkpoint = known.get();
-        check(
+        boolean isOurs = check(
                 "source " + config.source().address(),
                 () -> slot.requireSameCluster(checkpoint, ReplicationSlot.cluster(source)));
-        if (!CaptureLane.isFirstStart(checkpoint)) {
+        if (isOurs && !CaptureLane.isFirstStart(checkpoint)) {
             check(slotSubject, () -> {
                 slot.require(source);
                 state.ifPresent(it -> slot.requireNotBeyond(it, checkpoint.position()));
@@ -74,11 +89,14 @@ public final class CheckpointChecks {
         }
     }
 
-    private void check(String subject, Check check) throws SQLException {
+    /** True if nothing was found. */
+    private boolean check(String subject, Check check) throws SQLException {
         try {
             check.run();
+            return true;
         } catch (Failure.Fatal e) {
             findings.add(new Finding(Finding.Level.ERROR, subject, e.getMessage(), e.remedy()));
+            return false;
         }
     }
 }

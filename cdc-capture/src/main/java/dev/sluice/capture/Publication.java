@@ -138,7 +138,8 @@ final class Publication {
                         .formatted(
                                 hasSchemas ? "s.oid," : "",
                                 hasSchemas
-                                        ? "LEFT JOIN pg_catalog.pg_publication_namespace s ON s.pnpubid = p.oid AND s.pnnspid = n.oid"
+                                        ? "LEFT JOIN pg_catalog.pg_publication_namespace s"
+                                                + " ON s.pnpubid = p.oid AND s.pnnspid = n.oid"
                                         : ""))) {
             query.setString(1, lane.publication());
             try (ResultSet rows = query.executeQuery()) {

@@ -96,7 +96,8 @@ final class ReplicationSlot {
     void requireNotBeyond(State state, Lsn position) {
         if (state.confirmed().compareTo(position) > 0) {
             throw hole(
-                    "replication slot '%s' was moved by someone: it stands at %s, beyond the last checkpoint %s; the %d bytes of WAL between were never captured"
+                    ("replication slot '%s' was moved by someone: it stands at %s, beyond the last checkpoint %s; the %d"
+                                    + " bytes of WAL between were never captured")
                             .formatted(
                                     name,
                                     state.confirmed(),
@@ -108,10 +109,11 @@ final class ReplicationSlot {
     /**
      * For a lane without a checkpoint.
      *
+     * @param state the slot before the checkpoint was looked for
      * @throws Failure.Fatal if there is a slot: it is not the lane's, or has a past that is lost
      */
-    void requireUnused(Connection connection, String checkpointTopic) throws SQLException {
-        if (read(connection).isPresent()) {
+    void requireUnused(Optional<State> state, String checkpointTopic) {
+        if (state.isPresent()) {
             throw new Failure.Fatal(
                     Stop.HOLE,
                     "replication slot '%s' exists, but topic '%s' has no checkpoint of lane '%s'"
@@ -134,7 +136,8 @@ final class ReplicationSlot {
         if (known.timeline() != cluster.timeline()) {
             throw new Failure.Fatal(
                     Stop.OTHER_SERVER,
-                    "the source %s is on timeline %d, the lane was captured on timeline %d: a standby was promoted or a backup restored"
+                    ("the source %s is on timeline %d, the lane was captured on timeline %d: a standby was promoted or a"
+                                    + " backup restored")
                             .formatted(source.address(), cluster.timeline(), known.timeline()),
                     "changes may be missing, so the mapped tables must be read again: follow \"Starting a lane anew\" in"
                             + " docs/runbook.md");
@@ -183,7 +186,8 @@ final class ReplicationSlot {
         State state = require(connection);
         if (!state.confirmed().equals(position)) {
             throw new Failure.Retryable(
-                    "replication slot '%s' stood at %s when the stream began, and not at the checkpoint %s: another capture has used it"
+                    ("replication slot '%s' stood at %s when the stream began, and not at the checkpoint %s: another capture"
+                                    + " has used it")
                             .formatted(name, state.confirmed(), position),
                     null);
         }

@@ -1,6 +1,7 @@
 package dev.sluice.capture;
 
 import dev.sluice.config.DatabaseConfig;
+import dev.sluice.config.Databases;
 import dev.sluice.schemas.Failure;
 import dev.sluice.schemas.Stop;
 import java.sql.SQLException;
@@ -13,7 +14,10 @@ import java.util.Set;
  * <p>Source: PostgreSQL 18 manual, appendix A "PostgreSQL Error Codes".
  */
 final class SourceFailures {
-    /** 57P01 to 57P03 shutdown, crash, starting; 55006 slot in use; 40001, 40P01, 55P03 conflicts; 25006 read-only. */
+    /**
+     * 57P01 to 57P03 shutdown, crash, starting; 55006 slot in use; 40001, 40P01, 55P03 conflicts; 57014 cancelled; 58000,
+     * 58030 system and I/O errors.
+     */
     private static final Set<String> PASSING =
             Set.of("57P01", "57P02", "57P03", "55006", "40001", "40P01", "55P03", "57014", "58000", "58030");
 
@@ -21,8 +25,8 @@ final class SourceFailures {
 
     static Failure translate(DatabaseConfig source, String doing, SQLException e) {
         String state = String.valueOf(e.getSQLState());
-        String what = "source %s: %s: %s (SQLSTATE %s)".formatted(source.address(), doing, e.getMessage(), state);
-        if (state.startsWith("28")) {
+        String what = "source %s: %s: %s (SQLSTATE %s)".formatted(source.address(), doing, Databases.reason(e), state);
+        if (Databases.isAccessRefused(state)) {
             return new Failure.Fatal(
                     Stop.ACCESS,
                     what,

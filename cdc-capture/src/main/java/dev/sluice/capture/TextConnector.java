@@ -38,7 +38,7 @@ public final class TextConnector extends PostgresConnector {
 
     /** The task that reads as text. */
     public static final class TextTask extends PostgresConnectorTask {
-        /** Below the server's {@code wal_sender_timeout}, 60 s by default. */
+        /** Well below the {@code wal_sender_timeout} of {@link DebeziumStream}'s settings, 15 s. */
         private static final Duration STATUS_INTERVAL = Duration.ofSeconds(5);
 
         private final CompletableFuture<ChangeEventSourceCoordinator<?, ?>> started = new CompletableFuture<>();

@@ -35,7 +35,8 @@ public final class TextConverter implements CustomConverter<SchemaBuilder, Relat
     public void converterFor(RelationalColumn column, ConverterRegistration<SchemaBuilder> registration) {
         Object declaredDefault = column.defaultValue();
         registration.register(
-                SchemaBuilder.string().optional().parameter(TYPE_OID, Integer.toString(column.nativeType())), value -> text(value, declaredDefault));
+                SchemaBuilder.string().optional().parameter(TYPE_OID, Integer.toString(column.nativeType())),
+                value -> text(value, declaredDefault));
     }
 
     /** Before the stream starts Debezium reads the tables once with their real types, and offers their defaults. */

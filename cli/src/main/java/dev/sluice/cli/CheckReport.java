@@ -31,7 +31,8 @@ final class CheckReport {
             text.append(side).append(own.isEmpty() ? ": nothing found\n" : "\n");
             int width = own.stream().mapToInt(finding -> subject(finding, side).length()).max().orElse(0);
             for (Finding finding : own) {
-                text.append("  %-7s  %s  %s%n".formatted(finding.level(), padded(subject(finding, side), width), finding.problem()));
+                text.append("  %-7s  %s  %s%n"
+                        .formatted(finding.level(), padded(subject(finding, side), width), finding.problem()));
                 text.append(" ".repeat(width + 13)).append("cure: ").append(finding.cure()).append('\n');
             }
         }

@@ -15,6 +15,7 @@ import java.sql.Statement;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 
 /**
@@ -101,7 +102,7 @@ public final class RowComparison {
     }
 
     private static Connection snapshot(DatabaseConfig database) throws SQLException {
-        Connection connection = Databases.connect(patient(database), "sluice-compare");
+        Connection connection = connect(database);
         try (Statement statement = connection.createStatement()) {
             statement.execute(SETTINGS);
             connection.setReadOnly(true);
@@ -111,6 +112,23 @@ public final class RowComparison {
         } catch (SQLException e) {
             connection.close();
             throw e;
+        }
+    }
+
+    private static Connection connect(DatabaseConfig database) throws SQLException {
+        try {
+            return Databases.connect(patient(database), "sluice-compare");
+        } catch (SQLException e) {
+            if (!Databases.isAccessRefused(String.valueOf(e.getSQLState()))) {
+                throw e;
+            }
+            String role = database.role();
+            throw new Failure.Fatal(
+                    Stop.ACCESS,
+                    "%s %s: %s".formatted(role, database.address(), e.getMessage()),
+                    "correct %s.user and %s.password (or SLUICE_%s_PASSWORD), or allow the role to log in"
+                            .formatted(role, role, role.toUpperCase(Locale.ROOT)),
+                    e);
         }
     }
 
@@ -131,10 +149,7 @@ public final class RowComparison {
 
     private static Failure translate(SQLException e) {
         String state = String.valueOf(e.getSQLState());
-        String message = "could not compare: " + e.getMessage();
-        if (state.startsWith("28")) {
-            return new Failure.Fatal(Stop.ACCESS, message, "correct user and password in the configuration", e);
-        }
+        String message = "could not compare: " + Databases.reason(e);
         if (state.startsWith("08") || state.startsWith("57P") || state.startsWith("53")) {
             return new Failure.Retryable(message, e);
         }

@@ -5,6 +5,7 @@ import dev.sluice.process.Signals;
 import dev.sluice.process.StopSignal;
 import dev.sluice.schemas.Failure;
 import dev.sluice.schemas.Stop;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Optional;
@@ -86,6 +87,9 @@ public final class DemoMain implements Callable<Integer> {
         if (rate < 0) {
             throw new ParameterException(spec.commandLine(), "--rate must be 0 or more, was " + rate);
         }
+        data.filter(directory -> Files.exists(directory) && !Files.isDirectory(directory)).ifPresent(file -> {
+            throw new ParameterException(spec.commandLine(), "--data must be a directory, '%s' is a file".formatted(file));
+        });
         StopSignal interrupted = new StopSignal();
         AtomicInteger signals = new AtomicInteger();
         Signals.onEach(() -> {

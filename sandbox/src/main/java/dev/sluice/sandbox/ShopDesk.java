@@ -226,7 +226,8 @@ final class ShopDesk {
         Order order = orders.pick(random);
         long id = nextPayment;
         nextPayment += desks;
-        change(Shop.PAYMENTS, "INSERT INTO payments (id, paid_on, order_id, amount, method) VALUES (?, ?::date, ?, ?::numeric, ?)",
+        change(Shop.PAYMENTS,
+                "INSERT INTO payments (id, paid_on, order_id, amount, method) VALUES (?, ?::date, ?, ?::numeric, ?)",
                 id, values.day(), order.id(), values.price(), values.note());
         change(Shop.ORDERS, "UPDATE orders SET status = 'paid' WHERE id = ?", order.id());
         Payment payment = new Payment(id);

@@ -2,9 +2,11 @@ package dev.sluice.sandbox;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.sluice.capture.CheckpointChecks;
 import dev.sluice.config.DatabaseConfig;
 import dev.sluice.config.PipelineConfig;
 import dev.sluice.config.TableMapping;
+import dev.sluice.process.Finding;
 import dev.sluice.schemas.Failure;
 import dev.sluice.schemas.Stop;
 import dev.sluice.schemas.TableId;
@@ -287,6 +289,23 @@ class ClearStopIT {
     // ---- the servers
 
     @Test
+    void aPasswordThatIsMissing() {
+        try (InProcessPipeline pipeline = running("no_password")) {
+            pipeline.stop();
+            PipelineConfig config = pipeline.config();
+
+            pipeline.startCapture(servers.config(
+                    config.name(), withPassword(config.source(), ""), config.target(), ITEM_AND_THING));
+            pipeline.startApply(servers.config(
+                    config.name(), config.source(), withPassword(config.target(), ""), ITEM_AND_THING));
+
+            requireStop(foundAtTheStart(pipeline), Stop.ACCESS, "SLUICE_SOURCE_PASSWORD", "source", "no password was provided");
+            requireStop(pipeline.applyFailure(), Stop.ACCESS, "SLUICE_TARGET_PASSWORD", "target", "no password was provided");
+            goesOn(pipeline);
+        }
+    }
+
+    @Test
     void aPasswordThatIsChanged() {
         try (InProcessPipeline pipeline = running("password")) {
             pipeline.stop();
@@ -510,6 +529,9 @@ class ClearStopIT {
         int before = log.with("streaming from").size();
         Failure.Fatal failure = pipeline.captureFailure();
         assertThat(log.with("streaming from")).hasSize(before);
+        if (failure.stop() == Stop.HOLE || failure.stop() == Stop.OTHER_SERVER) {
+            assertThat(CheckpointChecks.findings(pipeline.config())).extracting(Finding::problem).contains(failure.getMessage());
+        }
         return failure;
     }
 
@@ -518,6 +540,7 @@ class ClearStopIT {
         pipeline.startWhatIsDown();
         write(pipeline);
         pipeline.requireEqual();
+        assertThat(CheckpointChecks.findings(pipeline.config())).isEmpty();
     }
 
     /** As docs/runbook.md has it under this title, for a source at rest. */

@@ -7,6 +7,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.MissingNode;
 import com.fasterxml.jackson.dataformat.yaml.YAMLMapper;
 import java.io.IOException;
+import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -150,11 +151,16 @@ public final class ConfigReader {
     }
 
     private static JsonNode parse(Path file) {
+        if (Files.isDirectory(file)) {
+            throw new InvalidConfigException(List.of("is a directory; give the file, often pipeline.yml in it"));
+        }
         try {
             JsonNode tree = YAML.readTree(Files.readString(file));
             return tree == null ? MissingNode.getInstance() : tree;
         } catch (NoSuchFileException e) {
             throw new InvalidConfigException(List.of("the file does not exist"));
+        } catch (CharacterCodingException e) {
+            throw new InvalidConfigException(List.of("the file is not text in UTF-8"));
         } catch (JsonProcessingException e) {
             throw new InvalidConfigException(List.of(where(e) + ": not YAML: " + withoutText(e)));
         } catch (IOException e) {

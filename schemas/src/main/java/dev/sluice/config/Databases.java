@@ -2,6 +2,8 @@ package dev.sluice.config;
 
 import com.zaxxer.hikari.HikariConfig;
 import com.zaxxer.hikari.HikariDataSource;
+import java.io.IOException;
+import java.net.ConnectException;
 import java.net.URLEncoder;
 import java.nio.charset.StandardCharsets;
 import java.sql.Connection;
@@ -60,6 +62,23 @@ public final class Databases {
     /** One connection outside any pool, in autocommit. */
     public static Connection connect(DatabaseConfig database, String applicationName) throws SQLException {
         return DriverManager.getConnection(url(database), properties(database, applicationName));
+    }
+
+    /**
+     * Whether who asked was turned away: no connection comes about until a person has changed something.
+     *
+     * <p>Class 28 is the server's word. 08004 is pgjdbc's: the server asks for a password and none is configured, or does
+     * not speak TLS and {@code sslmode} wants it; the server itself never says it.
+     */
+    public static boolean isAccessRefused(String sqlState) {
+        return sqlState.startsWith("28") || sqlState.equals("08004");
+    }
+
+    /** What went wrong, with what the network said: the driver itself says only that an attempt has failed. */
+    public static String reason(SQLException e) {
+        return e.getCause() instanceof IOException cause && !(cause instanceof ConnectException)
+                ? "%s (%s: %s)".formatted(e.getMessage(), cause.getClass().getSimpleName(), cause.getMessage())
+                : e.getMessage();
     }
 
     /**

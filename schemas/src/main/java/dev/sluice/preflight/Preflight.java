@@ -130,7 +130,7 @@ public final class Preflight {
             findings.add(new Finding(
                     Finding.Level.ERROR,
                     database.role() + " " + database.address(),
-                    "cannot connect: " + e.getMessage(),
+                    "cannot connect: " + Databases.reason(e),
                     cure(database, String.valueOf(e.getSQLState()))));
             return Optional.empty();
         }
@@ -138,8 +138,8 @@ public final class Preflight {
 
     private static String cure(DatabaseConfig database, String state) {
         String role = database.role();
-        if (state.startsWith("28")) {
-            return "correct %s.user and the password (SLUICE_%s_PASSWORD or its _FILE), or let the role in by pg_hba.conf"
+        if (Databases.isAccessRefused(state)) {
+            return "correct %s.user, the password (SLUICE_%s_PASSWORD or its _FILE) and .sslmode, or let the role in by pg_hba.conf"
                     .formatted(role, role.toUpperCase(Locale.ROOT));
         }
         if (state.equals("3D000")) {

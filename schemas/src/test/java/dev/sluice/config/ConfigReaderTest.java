@@ -194,6 +194,16 @@ class ConfigReaderTest {
     }
 
     @Test
+    void aDirectoryAndAFileThatIsNoTextAreNamed() throws IOException {
+        Path binary = Files.write(directory.resolve("binary.yml"), new byte[] {(byte) 0xff, (byte) 0xfe, 0});
+
+        assertThat(catchThrowableOfType(InvalidConfigException.class, () -> ConfigReader.read(directory, Map.of())).problems())
+                .singleElement().asString().startsWith("is a directory");
+        assertThat(catchThrowableOfType(InvalidConfigException.class, () -> ConfigReader.read(binary, Map.of())).problems())
+                .containsExactly("the file is not text in UTF-8");
+    }
+
+    @Test
     void tablesAndLanesMustFitTogether() {
         assertThat(problems(
                         SMALLEST.replaceAll("tables:.*\n", "")
