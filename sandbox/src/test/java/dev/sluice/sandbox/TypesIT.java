@@ -49,6 +49,7 @@ class TypesIT {
 
     private static ThreeServers servers;
     private static InProcessPipeline pipeline;
+    private static final Map<TestDatabase, Connection> sessions = new HashMap<>();
     private static final List<TriedType> types = new ArrayList<>();
     private static final List<List<TriedType>> groups = new ArrayList<>();
     private static final Map<String, List<String>> keys = new LinkedHashMap<>();
@@ -114,7 +115,7 @@ class TypesIT {
         return withRecordsUpTo(config, 32 << 20);
     }
 
-    private static PipelineConfig withRecordsUpTo(PipelineConfig config, int bytes) {
+    static PipelineConfig withRecordsUpTo(PipelineConfig config, int bytes) {
         KafkaConfig kafka = config.kafka();
         return new PipelineConfig(
                 config.name(), config.source(), config.target(),
@@ -123,7 +124,10 @@ class TypesIT {
     }
 
     @AfterAll
-    static void stopPipeline() {
+    static void stopPipeline() throws SQLException {
+        for (Connection session : sessions.values()) {
+            session.close();
+        }
         if (pipeline != null) {
             pipeline.close();
         }
@@ -138,7 +142,8 @@ class TypesIT {
         Set<String> unknown = new TreeSet<>();
         Set<String> seen = new TreeSet<>();
         for (String line : query(source,
-                "SELECT typname || '|' || typdelim::text || '|' || CASE WHEN typname LIKE 'reg%' OR typname = 'xml' OR typsend = 0 THEN '' ELSE typsend::regproc::text END"
+                "SELECT typname || '|' || typdelim::text || '|' || CASE WHEN typname LIKE 'reg%' OR typname = 'xml' OR typsend = 0"
+                        + " OR (SELECT proargtypes[0] <> t.oid FROM pg_proc p WHERE p.oid = t.typsend) THEN '' ELSE typsend::regproc::text END"
                         + " FROM pg_type t WHERE typnamespace = 'pg_catalog'::regnamespace AND typtype IN ('b', 'r', 'm', 'e', 'd')"
                         + " AND NOT EXISTS (SELECT FROM pg_type e WHERE e.typarray = t.oid) ORDER BY typname COLLATE \"C\"")) {
             String[] type = line.split("\\|", -1);
@@ -215,15 +220,18 @@ class TypesIT {
             }
         }
         candidates.forEach((name, values) -> {
-            String sql = PLAIN + "CREATE TABLE %s (k %s PRIMARY KEY, i int, n int, long text)".formatted(keyTable(name), sqlTypes.get(name));
-            try (Connection connection = source.server().connect(source.name());
-                    Statement statement = connection.createStatement()) {
+            String sql = "CREATE TABLE %s (k %s PRIMARY KEY, i int, n int, long text)".formatted(keyTable(name), sqlTypes.get(name));
+            try (Statement statement = session(source).createStatement()) {
                 statement.execute(sql);
             } catch (SQLException e) {
                 assertThat(e.getSQLState()).as(e.getMessage()).isIn("42704", "42883"); // no order, or none of a part
                 return;
             }
-            target.execute(sql);
+            try (Statement statement = session(target).createStatement()) {
+                statement.execute(sql);
+            } catch (SQLException e) {
+                throw new IllegalStateException(name, e);
+            }
             keys.put(name, values);
         });
     }
@@ -340,9 +348,7 @@ class TypesIT {
 
     /** Each in a transaction of its own. */
     private static void commit(List<String> transactions) {
-        try (Connection connection = pipeline.source().server().connect("types");
-                Statement statement = connection.createStatement()) {
-            statement.execute(PLAIN);
+        try (Statement statement = session(pipeline.source()).createStatement()) {
             for (String transaction : transactions) {
                 try {
                     statement.execute(transaction);
@@ -428,10 +434,21 @@ class TypesIT {
         return problems;
     }
 
+    /** Stays open, its settings are {@link #PLAIN}. */
+    private static Connection session(TestDatabase side) throws SQLException {
+        Connection known = sessions.get(side);
+        if (known == null) {
+            known = side.server().connect(side.name());
+            sessions.put(side, known);
+            try (Statement set = known.createStatement()) {
+                set.execute(PLAIN);
+            }
+        }
+        return known;
+    }
+
     private static List<String> query(TestDatabase side, String sql) {
-        try (Connection connection = side.server().connect(side.name());
-                Statement statement = connection.createStatement()) {
-            statement.execute(PLAIN);
+        try (Statement statement = session(side).createStatement()) {
             List<String> lines = new ArrayList<>();
             try (ResultSet row = statement.executeQuery(sql)) {
                 while (row.next()) {
