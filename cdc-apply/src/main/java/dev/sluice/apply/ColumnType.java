@@ -8,6 +8,7 @@ import java.sql.SQLException;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.Optional;
 
 /**
  * How the values of a column travel in a set statement: as one array parameter, and from it as the column's type.
@@ -20,8 +21,9 @@ import java.util.Map;
  * @param name the type itself, quoted
  * @param parameter type of the array parameter
  * @param isCast whether each element is cast to the type
+ * @param equal the operator that its index uses, with its schema, which the search path need not have
  */
-record ColumnType(String name, String parameter, boolean isCast) {
+record ColumnType(String name, String parameter, boolean isCast, String equal) {
 
     /** Types by oid. */
     static Map<Integer, ColumnType> read(Connection target, Collection<Integer> oids) throws SQLException {
@@ -29,7 +31,19 @@ record ColumnType(String name, String parameter, boolean isCast) {
         try (PreparedStatement query = target.prepareStatement(
                 """
                 SELECT t.oid::bigint, n.nspname, t.typname, an.nspname, a.typname,
-                       t.typcategory IN ('A', 'C') OR t.typelem <> 0 AND t.typlen = -1 OR t.typdelim <> ','
+                       t.typcategory IN ('A', 'C') OR t.typelem <> 0 AND t.typlen = -1 OR t.typdelim <> ',',
+                       (WITH RECURSIVE base AS (
+                            SELECT t.oid, t.typbasetype
+                            UNION ALL
+                            SELECT b.oid, b.typbasetype FROM base JOIN pg_catalog.pg_type b ON b.oid = base.typbasetype)
+                        SELECT o.oprnamespace::pg_catalog.regnamespace::text || '.' || o.oprname
+                        FROM base
+                        JOIN pg_catalog.pg_opclass c ON c.opcintype = base.oid AND c.opcdefault
+                        JOIN pg_catalog.pg_am m ON m.oid = c.opcmethod AND m.amname = 'btree'
+                        JOIN pg_catalog.pg_amop p ON p.amopfamily = c.opcfamily AND p.amopstrategy = 3
+                            AND p.amoplefttype = base.oid AND p.amoprighttype = base.oid
+                        JOIN pg_catalog.pg_operator o ON o.oid = p.amopopr
+                        WHERE base.typbasetype = 0)
                 FROM pg_catalog.pg_type t
                 JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
                 LEFT JOIN pg_catalog.pg_type a ON a.oid = t.typarray
@@ -46,7 +60,8 @@ record ColumnType(String name, String parameter, boolean isCast) {
                             new ColumnType(
                                     quoted(row.getString(2), row.getString(3)),
                                     asText ? "pg_catalog._text" : quoted(row.getString(4), row.getString(5)),
-                                    asText));
+                                    asText,
+                                    Optional.ofNullable(row.getString(7)).map(o -> "OPERATOR(" + o + ")").orElse("=")));
                 }
             }
         }

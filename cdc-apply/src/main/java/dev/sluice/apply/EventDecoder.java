@@ -3,6 +3,7 @@ package dev.sluice.apply;
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
+import com.fasterxml.jackson.core.StreamReadConstraints;
 import dev.sluice.apply.RowChange.Key;
 import dev.sluice.apply.RowChange.Kind;
 import dev.sluice.config.TablePolicy.Truncate;
@@ -22,7 +23,12 @@ import java.util.Set;
  * <p>Threads: one.
  */
 final class EventDecoder {
-    private final JsonFactory json = new JsonFactory();
+    /** Without the parser's own limit, 20 million characters: {@code kafka.maxRecordBytes} is the one that counts. */
+    private final JsonFactory json = JsonFactory.builder()
+            .streamReadConstraints(StreamReadConstraints.builder()
+                    .maxStringLength(Integer.MAX_VALUE)
+                    .build())
+            .build();
     private final List<String> names = new ArrayList<>();
     private final List<String> values = new ArrayList<>();
     /** Columns of the row that was read last. */

@@ -88,7 +88,7 @@ final class LaneLock implements AutoCloseable {
             set.execute("SET lock_timeout = '30s'");
             // how the source printed the values
             set.execute("SET DateStyle = 'ISO, YMD'; SET IntervalStyle = postgres; SET TimeZone = 'UTC';"
-                    + " SET xmlbinary = base64; SET lc_monetary = 'C'");
+                    + " SET xmlbinary = base64; SET lc_monetary = 'C'; SET xmloption = content; SET array_nulls = on");
         }
         return connection;
     }

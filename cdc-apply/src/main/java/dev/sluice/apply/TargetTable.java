@@ -413,7 +413,9 @@ final class TargetTable {
             matches.append(matches.isEmpty() ? "" : " AND ")
                     .append("t.")
                     .append(quoted(place))
-                    .append(" = ")
+                    .append(" ")
+                    .append(type(place).equal())
+                    .append(" ")
                     .append(type(place).element(prefix + place));
         }
         return matches.toString();

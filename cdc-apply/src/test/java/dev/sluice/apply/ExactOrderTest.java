@@ -224,7 +224,7 @@ class ExactOrderTest {
                 List.of(List.of("id")),
                 false);
         TargetTable table = new TargetTable(
-                TableMapping.identity(id, "main"), shape, Map.of(20, new ColumnType("int8", "_int8", false)), hasCascade);
+                TableMapping.identity(id, "main"), shape, Map.of(20, new ColumnType("int8", "_int8", false, "=")), hasCascade);
         table.keyIs(List.of("id"));
         return table;
     }

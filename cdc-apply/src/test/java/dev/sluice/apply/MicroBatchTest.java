@@ -109,7 +109,7 @@ class MicroBatchTest {
         return new TargetTable(
                 TableMapping.identity(id, "main"),
                 shape,
-                Map.of(20, new ColumnType("int8", "_int8", false)),
+                Map.of(20, new ColumnType("int8", "_int8", false, "=")),
                 false);
     }
 }

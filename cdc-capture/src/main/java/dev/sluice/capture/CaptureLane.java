@@ -23,6 +23,7 @@ import io.debezium.engine.RecordChangeEvent;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Instant;
+import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -191,13 +192,15 @@ final class CaptureLane {
         topics.createControlTopic();
         Set<String> names = new TreeSet<>();
         names.add(config.topics().control());
+        List<String> missing = new ArrayList<>();
         for (TableId table : tables) {
             String topic = config.topics().change(table);
             if (!last.topicIds().containsKey(topic)) {
-                topics.createChangeTopic(topic);
+                missing.add(topic);
             }
             names.add(topic);
         }
+        topics.createChangeTopics(missing);
         Map<String, String> topicIds = topics.awaitIds(names);
         Preflight.require(KafkaPreflight.findings(topics.admin(), config), warned);
         Checkpoint starting = new Checkpoint(

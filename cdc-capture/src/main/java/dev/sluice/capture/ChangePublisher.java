@@ -9,6 +9,7 @@ import java.time.Duration;
 import java.util.Properties;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicReference;
 import org.apache.kafka.clients.producer.KafkaProducer;
@@ -68,13 +69,20 @@ final class ChangePublisher implements AutoCloseable {
         throwIfFailed();
         try {
             sent++;
-            producer.send(record, this::acknowledge);
+            requireFits(record, producer.send(record, this::acknowledge));
         } catch (InterruptException e) {
             throw e;
         } catch (KafkaException e) {
             throw failure(e);
         }
         Failpoints.reach("capture.after-produce");
+    }
+
+    /** The producer refuses a record that is too large at once. */
+    private void requireFits(ProducerRecord<byte[], byte[]> record, Future<RecordMetadata> result) {
+        if (result.isDone() && failed.get() instanceof RecordTooLargeException e) {
+            throw LargeChange.refused(record, maxRecordBytes, e);
+        }
     }
 
     private void acknowledge(RecordMetadata metadata, Exception failure) {

@@ -169,7 +169,10 @@ final class DebeziumStream {
         settings.setProperty(
                 "database.options",
                 "-c DateStyle=ISO,YMD -c IntervalStyle=postgres -c TimeZone=UTC -c extra_float_digits=3"
-                        + " -c bytea_output=hex -c xmlbinary=base64 -c lc_monetary=C -c wal_sender_timeout=15s");
+                        + " -c bytea_output=hex -c xmlbinary=base64 -c lc_monetary=C"
+                        // names in regclass and its kin: with their schema, unless that is pg_catalog
+                        + " -c search_path=pg_catalog -c quote_all_identifiers=off"
+                        + " -c wal_sender_timeout=15s");
 
         settings.setProperty("plugin.name", "pgoutput");
         settings.setProperty("slot.name", lane.slot());

@@ -45,7 +45,7 @@ final class Topics implements AutoCloseable {
 
     void createCheckpointTopic() {
         create(
-                config.topics().checkpoint(),
+                List.of(config.topics().checkpoint()),
                 1,
                 Map.of(
                         "cleanup.policy", "compact",
@@ -59,11 +59,12 @@ final class Topics implements AutoCloseable {
     }
 
     void createControlTopic() {
-        create(config.topics().control(), 1, changeTopicSettings());
+        create(List.of(config.topics().control()), 1, changeTopicSettings());
     }
 
-    void createChangeTopic(String topic) {
-        create(topic, kafka.partitions(), changeTopicSettings());
+    /** In one request, which takes a broker no longer than a single one. */
+    void createChangeTopics(Collection<String> topics) {
+        create(topics, kafka.partitions(), changeTopicSettings());
     }
 
     private Map<String, String> changeTopicSettings() {
@@ -73,21 +74,21 @@ final class Topics implements AutoCloseable {
                 "max.message.bytes", Integer.toString(kafka.maxRecordBytes()));
     }
 
-    private void create(String topic, int partitions, Map<String, String> settings) {
-        NewTopic wanted = new NewTopic(
-                        topic,
-                        Optional.of(partitions),
-                        kafka.replicationFactor() < 0
-                                ? Optional.empty()
-                                : Optional.of((short) kafka.replicationFactor()))
-                .configs(settings);
-        try {
-            get(admin.createTopics(List.of(wanted)).all(), "creating topic " + topic);
-        } catch (Failure e) {
-            if (!(e.getCause() instanceof TopicExistsException)) {
-                throw e;
+    private void create(Collection<String> topics, int partitions, Map<String, String> settings) {
+        Optional<Short> replicas =
+                kafka.replicationFactor() < 0 ? Optional.empty() : Optional.of((short) kafka.replicationFactor());
+        List<NewTopic> wanted = topics.stream()
+                .map(topic -> new NewTopic(topic, Optional.of(partitions), replicas).configs(settings))
+                .toList();
+        admin.createTopics(wanted).values().forEach((topic, made) -> {
+            try {
+                get(made, "creating topic " + topic);
+            } catch (Failure e) {
+                if (!(e.getCause() instanceof TopicExistsException)) {
+                    throw e;
+                }
             }
-        }
+        });
     }
 
     /**

@@ -19,7 +19,8 @@ import java.util.stream.Stream;
  * values are.
  *
  * <p>A text is what the type's output function prints under the settings of {@link RowComparison}, except: floats and
- * timestamps are the bytes of their send functions, which no setting touches, and {@code char(n)} keeps its padding.
+ * timestamps are the bytes of their send functions, which no setting touches, {@code char(n)} keeps its padding, and {@code xml} is printed, which
+ * leaves its encoding declaration out, as the stream does.
  * Texts longer than {@value #LONG} bytes are replaced by their SHA-256 in the server, so neither side's long values
  * travel.
  *
@@ -37,6 +38,7 @@ final class ComparedTable {
     private static final Set<Integer> SHORT = Set.of(16, 20, 21, 23, 26, 1082, 1083, 1266, 2950);
 
     private static final int BPCHAR = 1042;
+    private static final int XML = 142;
 
     /** One compared value; the expressions are SQL and give texts. */
     private record Pair(String column, String source, String target, boolean isShort) {}
@@ -106,7 +108,11 @@ final class ComparedTable {
         if (sameType && SEND.containsKey(column.typeOid())) {
             return "encode(" + SEND.get(column.typeOid()) + "(" + name + "), 'hex')";
         }
-        return column.typeOid() == BPCHAR ? "textin(bpcharout(" + name + "))" : name + "::text";
+        return switch (column.typeOid()) {
+            case BPCHAR -> "textin(bpcharout(" + name + "))";
+            case XML -> "textin(xml_out(" + name + "))";
+            default -> name + "::text";
+        };
     }
 
     private static boolean isShort(Column column) {

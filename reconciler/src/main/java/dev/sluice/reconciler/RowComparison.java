@@ -47,6 +47,7 @@ public final class RowComparison {
             SET xmlbinary = 'base64';
             SET xmloption = 'content';
             SET lc_monetary = 'C';
+            SET quote_all_identifiers = off;
             SET standard_conforming_strings = on;
             SET statement_timeout = 0;
             SET jit = off;

@@ -1,0 +1,104 @@
+package dev.sluice.capture;
+
+import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.JsonToken;
+import com.fasterxml.jackson.core.StreamReadConstraints;
+import dev.sluice.schemas.Failure;
+import dev.sluice.schemas.Stop;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.stream.Collectors;
+import org.apache.kafka.clients.producer.ProducerRecord;
+
+/** Says which change does not fit into a record, and because of which columns; values stay out of it. */
+final class LargeChange {
+    private static final int LISTED = 3;
+    private static final int LONGEST_KEY = 200;
+
+    private final ProducerRecord<byte[], byte[]> record;
+    private final Map<String, Long> sizes = new TreeMap<>();
+    private String schema = "?";
+    private String table = "?";
+
+    private LargeChange(ProducerRecord<byte[], byte[]> record) {
+        this.record = record;
+    }
+
+    /** @param maxRecordBytes the limit that it is above */
+    static Failure.Fatal refused(ProducerRecord<byte[], byte[]> record, int maxRecordBytes, Throwable cause) {
+        LargeChange change = new LargeChange(record);
+        try {
+            change.read();
+        } catch (IOException e) {
+            cause.addSuppressed(e);
+        }
+        return new Failure.Fatal(
+                Stop.SETUP,
+                "a change of %s.%s, key %s, is larger than kafka.maxRecordBytes=%d: %d bytes, of these %s"
+                        .formatted(change.schema, change.table, change.key(), maxRecordBytes, record.value().length, change.largest()),
+                "raise kafka.maxRecordBytes, and max.message.bytes of topic %s with it (docs/runbook.md)".formatted(record.topic()),
+                cause);
+    }
+
+    private String key() {
+        if (record.key() == null) {
+            return "-";
+        }
+        return record.key().length <= LONGEST_KEY
+                ? new String(record.key(), StandardCharsets.UTF_8)
+                : "of %d bytes".formatted(record.key().length);
+    }
+
+    private String largest() {
+        List<String> columns = new ArrayList<>(sizes.keySet());
+        columns.sort((one, other) -> Long.compare(sizes.get(other), sizes.get(one)));
+        return columns.stream()
+                .limit(LISTED)
+                .map(column -> "column '%s' %d".formatted(column, sizes.get(column)))
+                .collect(Collectors.joining(", "));
+    }
+
+    private void read() throws IOException {
+        JsonFactory json = JsonFactory.builder()
+                .streamReadConstraints(StreamReadConstraints.builder()
+                        .maxStringLength(Integer.MAX_VALUE)
+                        .build())
+                .build();
+        try (JsonParser parser = json.createParser(record.value())) {
+            parser.nextToken();
+            for (String field = parser.nextFieldName(); field != null; field = parser.nextFieldName()) {
+                boolean isObject = parser.nextToken() == JsonToken.START_OBJECT;
+                if (isObject && (field.equals("before") || field.equals("after"))) {
+                    columns(parser);
+                } else if (isObject && field.equals("source")) {
+                    source(parser);
+                } else {
+                    parser.skipChildren();
+                }
+            }
+        }
+    }
+
+    private void columns(JsonParser parser) throws IOException {
+        for (String column = parser.nextFieldName(); column != null; column = parser.nextFieldName()) {
+            parser.nextToken();
+            sizes.merge(column, (long) parser.getTextLength(), Long::sum);
+        }
+    }
+
+    private void source(JsonParser parser) throws IOException {
+        for (String field = parser.nextFieldName(); field != null; field = parser.nextFieldName()) {
+            parser.nextToken();
+            if (field.equals("schema")) {
+                schema = parser.getText();
+            } else if (field.equals("table")) {
+                table = parser.getText();
+            }
+        }
+    }
+}

@@ -1,0 +1,81 @@
+package dev.sluice.sandbox;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.sluice.config.PipelineConfig;
+import dev.sluice.config.TableMapping;
+import dev.sluice.schemas.Failure;
+import dev.sluice.schemas.TableId;
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ExecutionException;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.AlterConfigOp;
+import org.apache.kafka.clients.admin.ConfigEntry;
+import org.apache.kafka.common.config.ConfigResource;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+
+/** A change above {@code kafka.maxRecordBytes} stops capture with all that a person needs, and nothing is lost. */
+class RecordSizeIT {
+    private static ThreeServers servers;
+
+    @BeforeAll
+    static void start() {
+        servers = ThreeServers.start();
+    }
+
+    @AfterAll
+    static void stop() {
+        servers.close();
+    }
+
+    @Test
+    void aChangeThatIsTooLargeIsNamedAndGoesOnOnceItFits() {
+        TestDatabase source = TestDatabase.create(servers.source(), "large");
+        TestDatabase target = TestDatabase.create(servers.target(), "large");
+        for (TestDatabase side : List.of(source, target)) {
+            side.execute("CREATE TABLE paper (no int, year int, scan bytea, title text, PRIMARY KEY (year, no))");
+        }
+        PipelineConfig config = servers.config(
+                "large", source.config("source"), target.config("target"),
+                List.of(TableMapping.identity(new TableId("public", "paper"), ThreeServers.LANE)));
+        try (InProcessPipeline large = new InProcessPipeline(TypesIT.withRecordsUpTo(config, 64 << 10), source, target)) {
+            large.start();
+            large.awaitApplied();
+            source.execute("INSERT INTO paper VALUES (1, 2026, decode(repeat('abcd', 10000), 'hex'), 'small')");
+            large.requireEqual();
+            source.execute("INSERT INTO paper VALUES (2, 2026, decode(repeat('abcd', 50000), 'hex'), 'secret title')");
+
+            Failure.Fatal failure = large.captureFailure();
+
+            assertThat(failure).hasMessageContainingAll("public.paper", "\"no\":2", "kafka.maxRecordBytes=65536", "column 'scan' 200002")
+                    .hasMessageNotContaining("secret").hasMessageNotContaining("abcd");
+            assertThat(failure.remedy()).contains("kafka.maxRecordBytes", "max.message.bytes", "large.public.paper");
+
+            allowRecords("large.", 1 << 20);
+            large.startCapture(TypesIT.withRecordsUpTo(config, 1 << 20));
+            large.requireEqual();
+            large.stop();
+        }
+    }
+
+    private static void allowRecords(String topicPrefix, int bytes) {
+        try (Admin admin = Admin.create(Map.of("bootstrap.servers", servers.kafka().bootstrapServers()))) {
+            AlterConfigOp allow = new AlterConfigOp(
+                    new ConfigEntry("max.message.bytes", Integer.toString(bytes)), AlterConfigOp.OpType.SET);
+            Map<ConfigResource, Collection<AlterConfigOp>> changes = new HashMap<>();
+            for (String topic : admin.listTopics().names().get()) {
+                if (topic.startsWith(topicPrefix)) {
+                    changes.put(new ConfigResource(ConfigResource.Type.TOPIC, topic), List.of(allow));
+                }
+            }
+            admin.incrementalAlterConfigs(changes).all().get();
+        } catch (InterruptedException | ExecutionException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+}
