@@ -29,6 +29,7 @@ final class TargetTable {
     private final TableShape shape;
     private final Map<Integer, ColumnType> types;
     private final boolean hasCascade;
+    private final Suppressed suppressed;
     private final Map<String, Integer> places = new HashMap<>();
     private final List<Target> columns = new ArrayList<>();
     private final Map<String, ColumnType> constantTypes = new HashMap<>();
@@ -38,9 +39,28 @@ final class TargetTable {
     /** A target column and the way to it; {@code column} is null for a source column that is not written. */
     private record Target(Column column, ColumnType type) {}
 
-    /** @param hasCascade deleting a row reaches rows of other tables */
+    /** Which of the table's triggers are kept from firing. */
+    enum Suppressed {
+        NONE,
+        /** Those of foreign keys that refer to the table: they fire where a row is deleted or its key changes. */
+        OF_KEYS,
+        ALL
+    }
+
+    /** Without anything suppressed. */
     TargetTable(TableMapping mapping, TableShape shape, Map<Integer, ColumnType> types, boolean hasCascade) {
+        this(mapping, shape, types, hasCascade, Suppressed.NONE);
+    }
+
+    /** @param hasCascade deleting a row reaches rows of other tables */
+    TargetTable(
+            TableMapping mapping,
+            TableShape shape,
+            Map<Integer, ColumnType> types,
+            boolean hasCascade,
+            Suppressed suppressed) {
         this.hasCascade = hasCascade;
+        this.suppressed = suppressed;
         this.mapping = mapping;
         this.shape = shape;
         this.types = types;
@@ -53,6 +73,10 @@ final class TargetTable {
     /** Whether deleting a row reaches rows of other tables. */
     boolean hasCascade() {
         return hasCascade;
+    }
+
+    Suppressed suppressed() {
+        return suppressed;
     }
 
     /** Whether keys are equal only if their texts are, which 1.0 and 1.00 are not. */

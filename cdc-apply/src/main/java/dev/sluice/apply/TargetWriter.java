@@ -3,6 +3,7 @@ package dev.sluice.apply;
 import dev.sluice.apply.MicroBatch.Rows;
 import dev.sluice.apply.MicroBatch.Step;
 import dev.sluice.apply.RowChange.Kind;
+import dev.sluice.apply.TargetTable.Suppressed;
 import dev.sluice.process.Failpoints;
 import dev.sluice.schemas.Failure;
 import dev.sluice.schemas.TableId;
@@ -30,6 +31,9 @@ import java.util.stream.Collectors;
  * <p>Sets: children's deletes first, then parents' rows first, then the deletes that cascade, which agrees with foreign keys
  * in all but rare cases. What they refuse, the caller rolls back and gives to {@link #writeInOrder}.
  *
+ * <p>Triggers: tables of which some are {@link Suppressed} are written in the role of a replica, all others as anybody
+ * writes. The role is set within the transaction, and outside of {@link #writeAsSets} it is always the ordinary one.
+ *
  * <p>Threads: the lane's.
  */
 final class TargetWriter {
@@ -41,6 +45,8 @@ final class TargetWriter {
     private final Set<TableId> deletedLate;
     private final ArrayText text = new ArrayText();
     private final Map<String, PreparedStatement> statements = new HashMap<>();
+    /** The session's role is that of a replica, in which ordinary triggers do not fire. */
+    private boolean isReplica;
 
     /** @param cascading tables whose deletions reach rows of other tables */
     TargetWriter(Connection connection, TableOrder order, Set<TableId> cascading) {
@@ -51,6 +57,7 @@ final class TargetWriter {
 
     /** @throws SQLException with the server's state, or {@link NeedsOrder}; the transaction is then spoilt */
     void writeAsSets(List<RowChange> changes) throws SQLException {
+        isReplica = false; // whatever a refused set had set, its rollback has taken back
         for (Step step : MicroBatch.fold(changes).orElseThrow(NeedsOrder::new)) {
             truncate(step.truncated());
             for (RowChange move : step.moves()) {
@@ -70,6 +77,7 @@ final class TargetWriter {
             }
             delete(tables, step, this::isDeletedLate);
         }
+        role(false);
         Failpoints.reach("apply.in-transaction");
     }
 
@@ -137,8 +145,28 @@ final class TargetWriter {
         }
     }
 
+    private void writing(TargetTable table) throws SQLException {
+        role(table.suppressed() == Suppressed.ALL);
+    }
+
+    /** For statements that delete rows or change their keys. */
+    private void writingKeys(TargetTable table) throws SQLException {
+        role(table.suppressed() != Suppressed.NONE);
+    }
+
+    /** A change of role costs a round trip and the session's plans. */
+    private void role(boolean replica) throws SQLException {
+        if (replica != isReplica) {
+            try (Statement set = connection.createStatement()) {
+                set.execute("SET LOCAL session_replication_role = " + (replica ? "replica" : "origin"));
+            }
+            isReplica = replica;
+        }
+    }
+
     private void truncate(Set<TargetTable> tables) throws SQLException {
         if (!tables.isEmpty()) {
+            role(tables.stream().anyMatch(table -> table.suppressed() == Suppressed.ALL));
             try (Statement truncate = connection.createStatement()) {
                 truncate.execute("TRUNCATE "
                         + tables.stream().map(table -> table.id().quoted()).collect(Collectors.joining(", ")));
@@ -148,6 +176,7 @@ final class TargetWriter {
 
     private void delete(TargetTable table, List<RowChange> rows) throws SQLException {
         for (List<RowChange> some : parts(rows)) {
+            writingKeys(table);
             PreparedStatement delete = prepared(table.deleteSql());
             int parameter = 1;
             for (int key = 0; key < table.keyPlaces().length; key++) {
@@ -161,6 +190,7 @@ final class TargetWriter {
 
     private void upsert(Written written, List<RowChange> rows) throws SQLException {
         for (List<RowChange> some : parts(rows)) {
+            writing(written.table());
             PreparedStatement upsert = prepared(written.table().upsertSql(written.places()));
             int parameter = bindValues(upsert, written, some);
             for (String constant : written.table().constants()) {
@@ -175,6 +205,7 @@ final class TargetWriter {
 
     private void patch(Written written, List<RowChange> rows) throws SQLException {
         for (List<RowChange> some : parts(rows)) {
+            writing(written.table());
             PreparedStatement patch = prepared(written.table().patchSql(written.places()));
             bindValues(patch, written, some);
             requireAll(written.table(), some, patch.executeUpdate());
@@ -183,6 +214,7 @@ final class TargetWriter {
 
     private void move(RowChange change) throws SQLException {
         Written written = written(change);
+        writingKeys(written.table());
         PreparedStatement move = prepared(written.table().moveSql(written.places()));
         List<RowChange> one = List.of(change);
         int parameter = bindValues(move, written, one);
