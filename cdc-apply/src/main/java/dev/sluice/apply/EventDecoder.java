@@ -43,13 +43,16 @@ final class EventDecoder {
 
     private RowChange read(LaneRecord record, TargetTable table) throws IOException {
         String op = null;
+        String[] before = null;
         String[] after = null;
         boolean hasUnchanged = false;
+        boolean hasKey = record.kafka().key() != null;
         try (JsonParser parser = json.createParser(record.kafka().value())) {
             require(parser.nextToken() == JsonToken.START_OBJECT, "an object");
             for (String field = parser.nextFieldName(); field != null; field = parser.nextFieldName()) {
                 switch (field) {
                     case "op" -> op = parser.nextTextValue();
+                    case "before" -> before = hasKey ? skipped(parser) : row(parser, table);
                     case "after" -> after = row(parser, table);
                     case "unchanged" -> {
                         hasUnchanged = true;
@@ -67,6 +70,11 @@ final class EventDecoder {
         if (op.equals("t")) {
             return new RowChange(table, Kind.TRUNCATE, null, null, null);
         }
+        if (!hasKey) {
+            require(op.equals("d") || after != null, "an after-image");
+            require(op.equals("c") || before != null, "a key, and a before-image in its place");
+            return new RowChange(table, Kind.ROW, null, after, before == null ? null : Key.of(before));
+        }
         Key key = key(record.kafka().key(), table);
         if (op.equals("d")) {
             return new RowChange(table, Kind.DELETE, key, null, null);
@@ -80,6 +88,12 @@ final class EventDecoder {
             return new RowChange(table, Kind.MOVE, key, after, key(record.header(Headers.OLD_KEY), table));
         }
         return new RowChange(table, hasUnchanged ? Kind.PATCH : Kind.UPSERT, key, after, null);
+    }
+
+    private static String[] skipped(JsonParser parser) throws IOException {
+        parser.nextToken();
+        parser.skipChildren();
+        return null;
     }
 
     private String[] row(JsonParser parser, TargetTable table) throws IOException {
@@ -101,7 +115,6 @@ final class EventDecoder {
     }
 
     private Key key(byte[] key, TargetTable table) throws IOException {
-        require(key != null, "a key");
         names.clear();
         values.clear();
         try (JsonParser parser = json.createParser(key)) {

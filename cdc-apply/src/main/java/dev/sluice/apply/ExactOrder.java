@@ -4,6 +4,7 @@ import dev.sluice.apply.RowChange.Kind;
 import dev.sluice.schemas.Failure;
 import java.sql.SQLException;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.LinkedList;
 import java.util.List;
@@ -134,8 +135,15 @@ final class ExactOrder {
 
     private static long chars(RowChange change) {
         long chars = 100;
-        for (int place = 0; change.values() != null && place < change.values().length; place++) {
-            String value = change.values()[place];
+        if (change.values() != null) {
+            chars += chars(Arrays.asList(change.values()));
+        }
+        return change.oldKey() == null ? chars : chars + chars(change.oldKey().values());
+    }
+
+    private static long chars(List<String> values) {
+        long chars = 0;
+        for (String value : values) {
             chars += value == null ? 0 : value.length();
         }
         return chars;
@@ -241,6 +249,7 @@ final class ExactOrder {
                     count(taken, row(change, change.oldKey()), by);
                     count(brought, row(change, change.key()), by);
                 }
+                case ROW -> count(taken, row(change, null), by);
                 default -> count(taken, row(change, change.key()), by);
             }
         }
@@ -250,7 +259,7 @@ final class ExactOrder {
         }
 
         private static Object row(RowChange change, RowChange.Key key) {
-            return List.of(change.table().id(), key);
+            return key == null ? change.table().id() : List.of(change.table().id(), key); // without keys any row may be it
         }
 
         boolean holdBack(List<RowChange> changes) {

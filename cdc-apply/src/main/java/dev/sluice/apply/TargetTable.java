@@ -346,6 +346,70 @@ final class TargetTable {
                 + keyMatches("u.c");
     }
 
+    /** Puts rows in as they are. Parameters: one array per place, then the constants. */
+    String insertSql(int[] written) {
+        StringBuilder names = new StringBuilder();
+        StringBuilder elements = new StringBuilder();
+        boolean identityAlways = false;
+        for (int place : written) {
+            names.append(names.isEmpty() ? "" : ", ").append(quoted(place));
+            elements.append(elements.isEmpty() ? "" : ", ").append(type(place).element("u.c" + place));
+            identityAlways |= isIdentityAlways(place);
+        }
+        for (String constant : mapping.constants().keySet()) {
+            names.append(", ").append(TableId.quote(constant));
+            elements.append(", u.").append(constantAlias(constant));
+        }
+        return "INSERT INTO " + id().quoted() + " (" + names + ")" + (identityAlways ? " OVERRIDING SYSTEM VALUE" : "")
+                + " SELECT " + elements + " FROM " + unnested(written, true);
+    }
+
+    boolean isIdentityAlways(int place) {
+        return columns.get(place).column().identityAlways();
+    }
+
+    /** Deletes one of the rows that have these values. Parameters: those that {@link #isBound} in the order of places. */
+    String deleteOneSql(int[] places, List<String> values) {
+        return "DELETE FROM " + id().quoted() + " WHERE " + one(places, values);
+    }
+
+    /** Changes one of the rows that have these values. Parameters: texts for the written places, then as for deleting. */
+    String updateOneSql(int[] written, int[] places, List<String> values) {
+        StringBuilder updates = new StringBuilder();
+        for (int place : written) {
+            updates.append(updates.isEmpty() ? "" : ", ").append(quoted(place)).append(" = ")
+                    .append(type(place).cast("?::text"));
+        }
+        return "UPDATE " + id().quoted() + " SET " + updates + " WHERE " + one(places, values);
+    }
+
+    /** Whether the search for a value has a parameter. */
+    static boolean isBound(String value) {
+        return value != null;
+    }
+
+    /**
+     * Values are the same if their texts are, so types without equality are found, and 1.0 is not taken for 1.00. Where
+     * equal values have equal texts, an index that somebody made can be used.
+     */
+    private String one(int[] places, List<String> values) {
+        StringBuilder same = new StringBuilder();
+        for (int place : places) {
+            String column = "t." + quoted(place);
+            String given = "CAST(?::text AS " + columns.get(place).column().type() + ")";
+            same.append(same.isEmpty() ? "" : " AND ");
+            if (!isBound(values.get(place))) {
+                same.append(column).append(" IS NULL");
+            } else if (PLAIN.contains(columns.get(place).column().typeOid())) {
+                same.append(column).append(" = ").append(given);
+            } else {
+                same.append(column).append("::text = ").append(given).append("::text");
+            }
+        }
+        return "(tableoid, ctid) = (SELECT t.tableoid, t.ctid FROM " + id().quoted() + " AS t WHERE "
+                + (same.isEmpty() ? "true" : same) + " LIMIT 1)";
+    }
+
     private String keyMatches(String prefix) {
         StringBuilder matches = new StringBuilder();
         for (int place : keyPlaces) {

@@ -20,8 +20,10 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.IntFunction;
 import java.util.function.Predicate;
 import java.util.stream.Collectors;
 
@@ -75,6 +77,7 @@ final class TargetWriter {
                     patch(some.getKey(), some.getValue());
                 }
             }
+            writeKeyless(step.keyless());
             delete(tables, step, this::isDeletedLate);
         }
         role(false);
@@ -225,6 +228,87 @@ final class TargetWriter {
         requireAll(change.table(), one, move.executeUpdate());
     }
 
+    /** In order; rows that are put in one after another go together. */
+    private void writeKeyless(List<RowChange> changes) throws SQLException {
+        List<RowChange> inserted = new ArrayList<>();
+        for (RowChange change : changes) {
+            if (change.oldKey() != null
+                    || !inserted.isEmpty() && !written(inserted.get(0)).equals(written(change))) {
+                insert(inserted);
+                inserted.clear();
+            }
+            if (change.oldKey() == null) {
+                inserted.add(change);
+            } else {
+                replaceOne(change);
+            }
+        }
+        insert(inserted);
+    }
+
+    private void insert(List<RowChange> rows) throws SQLException {
+        for (List<RowChange> some : parts(rows)) {
+            Written written = written(some.get(0));
+            writing(written.table());
+            PreparedStatement insert = prepared(written.table().insertSql(written.places()));
+            int parameter = bindValues(insert, written, some);
+            for (String constant : written.table().constants()) {
+                insert.setString(parameter++, constant);
+            }
+            insert.executeUpdate();
+        }
+    }
+
+    private void replaceOne(RowChange change) throws SQLException {
+        TargetTable table = change.table();
+        List<String> old = change.oldKey().values();
+        int[] oldPlaces = written(table, place -> place < old.size() ? old.get(place) : RowChange.ABSENT).places();
+        if (change.values() == null) {
+            writing(table);
+            deleteOne(table, oldPlaces, old);
+            return;
+        }
+        int[] changed = Arrays.stream(written(change).places())
+                .filter(place -> !Objects.equals(change.value(place), old.get(place)))
+                .toArray();
+        if (Arrays.stream(changed).anyMatch(table::isIdentityAlways)) { // cannot be updated
+            writing(table);
+            deleteOne(table, oldPlaces, old);
+            insert(List.of(change));
+            return;
+        }
+        int[] set = changed.length > 0 ? changed : Arrays.copyOf(oldPlaces, Math.min(1, oldPlaces.length));
+        writing(table);
+        try (PreparedStatement update = connection.prepareStatement(table.updateOneSql(set, oldPlaces, old))) {
+            int parameter = 1;
+            for (int place : set) {
+                update.setString(parameter++, change.value(place));
+            }
+            bind(update, parameter, oldPlaces, old);
+            requireAll(table, List.of(change), update.executeUpdate());
+        }
+    }
+
+    /** Its SQL depends on which values are NULL, so the driver keeps the statements that come often. */
+    private void deleteOne(TargetTable table, int[] places, List<String> values) throws SQLException {
+        try (PreparedStatement delete = connection.prepareStatement(table.deleteOneSql(places, values))) {
+            bind(delete, 1, places, values);
+            if (delete.executeUpdate() != 1) {
+                throw new MissingRows(table, 1);
+            }
+        }
+    }
+
+    private static void bind(PreparedStatement statement, int first, int[] places, List<String> values)
+            throws SQLException {
+        int parameter = first;
+        for (int place : places) {
+            if (TargetTable.isBound(values.get(place))) {
+                statement.setString(parameter++, values.get(place));
+            }
+        }
+    }
+
     /** A change that carries only some columns needs the row; made up from nothing it would be wrong. */
     private static void requireAll(TargetTable table, List<RowChange> rows, int found) throws SQLException {
         if (found != rows.size()) {
@@ -237,7 +321,12 @@ final class TargetWriter {
         private static final long serialVersionUID = 1L;
 
         MissingRows(TargetTable table, int count) {
-            super(message(table, count), "22SL1");
+            super(table.keyNames().isEmpty() ? keyless(table) : message(table, count), "22SL1");
+        }
+
+        private static String keyless(TargetTable table) {
+            return "%s, which has no key, lacks the row that the change names by all its values; somebody else has written there, or the replica identity at the source is not FULL any more"
+                    .formatted(table.id());
         }
 
         private static String message(TargetTable table, int count) {
@@ -287,11 +376,14 @@ final class TargetWriter {
     }
 
     private static Written written(RowChange change) {
-        TargetTable table = change.table();
+        return written(change.table(), change::value);
+    }
+
+    private static Written written(TargetTable table, IntFunction<String> values) {
         int[] places = new int[table.width()];
         int count = 0;
         for (int place = 0; place < table.width(); place++) {
-            if (table.isWritten(place) && !RowChange.isAbsent(change.value(place))) {
+            if (table.isWritten(place) && !RowChange.isAbsent(values.apply(place))) {
                 places[count++] = place;
             }
         }

@@ -2,6 +2,8 @@ package dev.sluice.capture;
 
 import dev.sluice.capture.LaneSequencer.Boundary;
 import dev.sluice.capture.ReplicationSlot.Cluster;
+import dev.sluice.catalog.Catalog;
+import dev.sluice.catalog.TableShape;
 import dev.sluice.config.Databases;
 import dev.sluice.config.LaneConfig;
 import dev.sluice.config.PipelineConfig;
@@ -29,6 +31,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.stream.Collectors;
 import org.apache.kafka.connect.source.SourceRecord;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -54,6 +57,8 @@ final class CaptureLane {
     private final ReplicationSlot slot;
     private final Publication publication;
     private final List<TableId> tables;
+    /** As the source had it when the run began. */
+    private Set<TableId> keyless = Set.of();
     private final Pauses pauses = new Pauses();
     private final Set<Finding> warned = new HashSet<>();
     /** What streams now; null between two runs. */
@@ -141,8 +146,13 @@ final class CaptureLane {
                     topics.requireSame(known.get().topicIds());
                 }
             }
+            Preflight.require(SourcePreflight.tableFindings(source, lane), warned);
             publication.createOrExtend(source, known.map(Checkpoint::tables).orElse(List.of()));
             Preflight.require(SourcePreflight.findings(source, config, lane), warned);
+            keyless = Catalog.read(source, tables).values().stream()
+                    .filter(table -> table.keyColumns().isEmpty())
+                    .map(TableShape::id)
+                    .collect(Collectors.toSet());
             Checkpoint checkpoint = known.isEmpty() || isFirstStart(known.get())
                     ? firstStart(source, cluster, known, checkpoints)
                     : known.get();
@@ -275,6 +285,7 @@ final class CaptureLane {
                     checkpoint.epoch(),
                     checkpoint.seq(),
                     Set.copyOf(tables),
+                    keyless,
                     publisher::publish);
             this.stream = new DebeziumStream(config, lane, this::take);
         }

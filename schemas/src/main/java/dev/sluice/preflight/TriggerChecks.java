@@ -55,7 +55,7 @@ final class TriggerChecks {
     private void suppressed(TableId table, TableTriggers found, boolean maySuppress) throws SQLException {
         String triggers = "triggers (%s) would fire for every row that is applied, after they have fired at the source"
                 .formatted(String.join(", ", found.ordinary()));
-        String otherwise = "; or, if they may fire twice, tables[].triggers: fire; or ALTER TABLE %s DISABLE TRIGGER USER; until the cutover"
+        String otherwise = " or, if they may fire twice, tables[].triggers: fire; or ALTER TABLE %s DISABLE TRIGGER USER; until the cutover"
                 .formatted(table.quoted());
         if (!maySuppress) {
             findings.error(table, triggers + ", and the role may not suppress that", grant() + otherwise);

@@ -1,0 +1,1 @@
+-- The source's side of ChangesIT.
