@@ -81,7 +81,7 @@ final class ApplyRun {
             first = progress.read(target);
             isBeyond = first.isBeyond() || nextLarge.isBeyond;
             Preflight.require(preflight(), warned);
-            TargetTables tables = TargetTables.read(target, lane);
+            TargetTables tables = TargetTables.read(target, lane, config.source());
             lane.tables().forEach(mapping ->
                     tablesByTopic.put(config.topics().change(mapping.source()), tables.of(mapping)));
             Map<TopicPartition, Progress.Offset> saved = progress.readOffsets(target);

@@ -74,7 +74,7 @@ final class BatchWriter {
         this.progress = progress;
         this.position = position;
         this.tables = tables;
-        this.writer = new TargetWriter(target, tables.order(), tables.cascading());
+        this.writer = new TargetWriter(target, tables);
         this.consumer = consumer;
         this.stats = stats;
         this.nextLarge = nextLarge;

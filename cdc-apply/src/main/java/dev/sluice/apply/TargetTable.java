@@ -125,6 +125,21 @@ final class TargetTable {
         return columns.size() - 1;
     }
 
+    /** The columns of the source that come in the stream and are mapped. */
+    List<String> sourceColumns(TableShape shape) {
+        return shape.columns().stream()
+                .filter(column -> !column.generated() && !mapping.exclude().contains(column.name()))
+                .map(Column::name)
+                .toList();
+    }
+
+    /** Whether the target has columns that no change fills, so that a row put in anew would lose their values. */
+    boolean hasColumnsOfItsOwn() {
+        Set<String> filled = new HashSet<>(mapping.constants().keySet());
+        columns.stream().filter(target -> target.column() != null).forEach(target -> filled.add(target.column().name()));
+        return shape.columns().stream().anyMatch(column -> !column.generated() && !filled.contains(column.name()));
+    }
+
     private Failure.Fatal missing(String column, String wantedBy) {
         return new Failure.Fatal(
                 Stop.SETUP,

@@ -4,6 +4,7 @@ import dev.sluice.apply.TargetTable.Suppressed;
 import dev.sluice.catalog.Catalog;
 import dev.sluice.catalog.TableShape;
 import dev.sluice.catalog.TableTriggers;
+import dev.sluice.config.DatabaseConfig;
 import dev.sluice.config.LaneConfig;
 import dev.sluice.config.TableMapping;
 import dev.sluice.config.TablePolicy.Triggers;
@@ -30,6 +31,7 @@ final class TargetTables {
     private final Map<TableId, Suppressed> suppressed;
     private final boolean hasDeferrable;
     private final TableOrder order;
+    private final Reread reread;
 
     private TargetTables(
             Map<TableId, TableShape> shapes,
@@ -37,16 +39,19 @@ final class TargetTables {
             Set<TableId> cascading,
             Map<TableId, Suppressed> suppressed,
             boolean hasDeferrable,
-            TableOrder order) {
+            TableOrder order,
+            Reread reread) {
         this.shapes = shapes;
         this.types = types;
         this.cascading = cascading;
         this.suppressed = suppressed;
         this.hasDeferrable = hasDeferrable;
         this.order = order;
+        this.reread = reread;
     }
 
-    static TargetTables read(Connection target, LaneConfig lane) throws SQLException {
+    /** @param source asked for rows that must be in the target and are not; nothing is read from it here */
+    static TargetTables read(Connection target, LaneConfig lane, DatabaseConfig source) throws SQLException {
         List<TableId> ids = lane.tables().stream().map(TableMapping::target).toList();
         Map<TableId, TableShape> shapes = Catalog.read(target, ids);
         Set<Integer> oids = new HashSet<>();
@@ -60,7 +65,8 @@ final class TargetTables {
                 cascading,
                 suppressed,
                 hasDeferrable(target, ids),
-                new TableOrder(ids, Catalog.foreignKeys(target, ids)));
+                new TableOrder(ids, Catalog.foreignKeys(target, ids)),
+                new Reread(source));
     }
 
     /** Without the permission nothing is suppressed; preflight has said what that means, and refused it where it must. */
@@ -143,6 +149,10 @@ final class TargetTables {
     /** Tables whose deletions reach rows of other tables, which is not kept from happening. */
     Set<TableId> cascading() {
         return cascading;
+    }
+
+    Reread reread() {
+        return reread;
     }
 
     TableOrder order() {

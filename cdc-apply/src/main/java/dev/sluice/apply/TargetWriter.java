@@ -45,16 +45,17 @@ final class TargetWriter {
     private final Connection connection;
     private final TableOrder order;
     private final Set<TableId> deletedLate;
+    private final Reread reread;
     private final ArrayText text = new ArrayText();
     private final Map<String, PreparedStatement> statements = new HashMap<>();
     /** The session's role is that of a replica, in which ordinary triggers do not fire. */
     private boolean isReplica;
 
-    /** @param cascading tables whose deletions reach rows of other tables */
-    TargetWriter(Connection connection, TableOrder order, Set<TableId> cascading) {
+    TargetWriter(Connection connection, TargetTables tables) {
         this.connection = connection;
-        this.order = order;
-        this.deletedLate = order.withAncestors(cascading);
+        this.order = tables.order();
+        this.deletedLate = order.withAncestors(tables.cascading());
+        this.reread = tables.reread();
     }
 
     /** @throws SQLException with the server's state, or {@link NeedsOrder}; the transaction is then spoilt */
@@ -120,13 +121,49 @@ final class TargetWriter {
 
     /** For a transaction that comes in parts. */
     ExactOrder inOrder() {
-        return new ExactOrder(this::attempt);
+        return new ExactOrder(new ExactOrder.Target() {
+            @Override
+            public Optional<SQLException> attempt(List<RowChange> changes) throws SQLException {
+                return TargetWriter.this.attempt(() -> writeAsSets(changes));
+            }
+
+            @Override
+            public Optional<SQLException> attemptAnew(List<RowChange> old, List<RowChange> anew) throws SQLException {
+                return TargetWriter.this.attempt(() -> {
+                    deleteAll(old);
+                    writeAsSets(anew);
+                });
+            }
+
+            @Override
+            public Optional<RowChange> reread(RowChange change) {
+                return reread.row(change);
+            }
+        });
     }
 
-    private Optional<SQLException> attempt(List<RowChange> changes) throws SQLException {
+    /** @throws MissingRows unless each of the rows is there */
+    private void deleteAll(List<RowChange> rows) throws SQLException {
+        isReplica = false;
+        Map<TargetTable, List<RowChange>> byTable = new LinkedHashMap<>();
+        rows.forEach(row -> byTable.computeIfAbsent(row.table(), table -> new ArrayList<>()).add(row));
+        List<TargetTable> tables = new ArrayList<>(byTable.keySet());
+        tables.sort(Comparator.comparing(TargetTable::id, order.parentsFirst().reversed()));
+        for (TargetTable table : tables) {
+            List<RowChange> some = byTable.get(table);
+            requireAll(table, some, delete(table, some));
+        }
+        role(false);
+    }
+
+    private interface Writing {
+        void run() throws SQLException;
+    }
+
+    private Optional<SQLException> attempt(Writing writing) throws SQLException {
         Savepoint before = connection.setSavepoint();
         try {
-            writeAsSets(changes);
+            writing.run();
             connection.releaseSavepoint(before);
             return Optional.empty();
         } catch (SQLException e) {
@@ -177,7 +214,8 @@ final class TargetWriter {
         }
     }
 
-    private void delete(TargetTable table, List<RowChange> rows) throws SQLException {
+    private int delete(TargetTable table, List<RowChange> rows) throws SQLException {
+        int found = 0;
         for (List<RowChange> some : parts(rows)) {
             writingKeys(table);
             PreparedStatement delete = prepared(table.deleteSql());
@@ -187,8 +225,9 @@ final class TargetWriter {
                 delete.setObject(
                         parameter++, text.of(some, row -> row.key().values().get(index)), Types.OTHER);
             }
-            delete.executeUpdate();
+            found += delete.executeUpdate();
         }
+        return found;
     }
 
     private void upsert(Written written, List<RowChange> rows) throws SQLException {
