@@ -59,6 +59,7 @@ final class CaptureLane {
     private final List<TableId> tables;
     /** As the source had it when the run began. */
     private Set<TableId> keyless = Set.of();
+    private final Partitions partitions;
     private final Pauses pauses = new Pauses();
     private final Set<Finding> warned = new HashSet<>();
     /** What streams now; null between two runs. */
@@ -72,6 +73,7 @@ final class CaptureLane {
         this.slot = new ReplicationSlot(config.source(), lane);
         this.publication = new Publication(lane);
         this.tables = lane.tables().stream().map(TableMapping::source).sorted().toList();
+        this.partitions = new Partitions(tables);
     }
 
     /** Returns when a stop was requested. */
@@ -156,6 +158,7 @@ final class CaptureLane {
             Checkpoint checkpoint = known.isEmpty() || isFirstStart(known.get())
                     ? firstStart(source, cluster, known, checkpoints)
                     : known.get();
+            partitions.look(source);
             slot.advance(source, checkpoint.position());
             if (checkpoint.state() == Checkpoint.State.STARTING || !checkpoint.tables().equals(tables)) {
                 checkpoint = startEpoch(checkpoint, publication.ids(source), topics, checkpoints, publisher);
@@ -298,7 +301,7 @@ final class CaptureLane {
                 return;
             }
             lock.requireHeld();
-            lock.watch(new SourceWatch(config, slot, publication, topics, checkpoint, this::fail));
+            lock.watch(new SourceWatch(config, slot, publication, topics, checkpoint, partitions, this::fail));
             try {
                 ended = stream.run();
             } finally {

@@ -10,6 +10,7 @@ import dev.sluice.process.Finding;
 import dev.sluice.schemas.TableId;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.StringReader;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.sql.Connection;
@@ -25,6 +26,7 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.postgresql.PGConnection;
 
 /**
  * Changes that need more than their columns written: by triggers and cascades, without a key, in circles, of rows that are
@@ -256,5 +258,124 @@ class ChangesIT {
         commit("TRUNCATE keyless.owner CASCADE; INSERT INTO keyless.line VALUES (NULL, 'after')");
         commit("INSERT INTO keyless.partitioned SELECT n % 20, 'v' FROM generate_series(1, 80) AS n; UPDATE keyless.partitioned SET k = 20 - k; DELETE FROM keyless.partitioned WHERE k % 3 = 0");
         commit("INSERT INTO keyless.numbered (v) VALUES ('a'), ('bb'); UPDATE keyless.numbered SET v = 'ccc' WHERE v = 'a'; UPDATE keyless.numbered SET id = DEFAULT WHERE v = 'bb'");
+    }
+
+    // ---- rows that are missing
+
+    @Test
+    void aRowThatIsMissingComesFromTheSource() {
+        commit("INSERT INTO missing.document SELECT n, 'p', 'title', repeat('secret', 2000) FROM generate_series(1, 6) AS n");
+        pipeline.awaitApplied();
+        pipeline.target().execute("DELETE FROM missing.document WHERE id <> 3");
+        try (LogLines log = LogLines.open()) {
+            commit("UPDATE missing.document SET title = 'new' WHERE id IN (1, 3); UPDATE missing.document SET id = 20 WHERE id = 2");
+            commit("UPDATE missing.document SET title = 'short-lived' WHERE id = 4; DELETE FROM missing.document WHERE id = 4");
+            commit("UPDATE missing.document SET id = 50 WHERE id = 5; UPDATE missing.document SET id = 51, title = 'moved' WHERE id = 50");
+            commit("UPDATE missing.document SET title = 'x'; DELETE FROM missing.document WHERE id = 6");
+            pipeline.requireEqual();
+            assertThat(log.with("WARN", "missing.document", "[id, part]", "taken from the source")).isNotEmpty();
+            assertThat(log.with("missing.document", "left out")).isNotEmpty();
+            assertThat(log.with("secret")).isEmpty();
+        }
+    }
+
+    // ---- circles
+
+    @Test
+    void keysAndValuesThatChangeHandsInACircleInOneStatement() {
+        commit("INSERT INTO circle.seat SELECT n, n, 'v' || n FROM generate_series(1, 300) AS n");
+        commit("UPDATE circle.seat SET number = 301 - number");
+        commit("UPDATE circle.seat SET id = 301 - id");
+        commit("UPDATE circle.seat SET id = CASE id WHEN 1 THEN 2 WHEN 2 THEN 3 ELSE 1 END, v = 'three' WHERE id < 4");
+        commit("UPDATE circle.seat SET number = CASE number WHEN 1 THEN 2 ELSE 1 END WHERE number < 3; INSERT INTO circle.seat VALUES (400, 400, 'x')");
+    }
+
+    // ---- sequences
+
+    @Test
+    void sequencesThatStayBehindAreNamedWithTheirCure() {
+        commit("INSERT INTO counted.\"Row\" (v) SELECT 'v' FROM generate_series(1, 7); INSERT INTO counted.label (v) VALUES ('a'), ('b'), ('c')");
+        pipeline.awaitApplied();
+        assertThat(sequenceFindings()).containsExactly(
+                "target sequence counted.Row_id_seq: SELECT pg_catalog.setval('\"counted\".\"Row_id_seq\"', 7);",
+                "target sequence counted.Row_n_seq: SELECT pg_catalog.setval('\"counted\".\"Row_n_seq\"', 7);",
+                "target sequence counted.down: SELECT pg_catalog.setval('\"counted\".\"down\"', -14);");
+
+        commit("INSERT INTO counted.\"Row\" (id) VALUES (100)"); // larger than the source's sequence knows
+        pipeline.awaitApplied();
+        sequenceFindings().forEach(finding -> pipeline.target().execute(finding.substring(finding.indexOf("SELECT"))));
+        assertThat(sequenceFindings()).isEmpty();
+        assertThat(ask("SELECT nextval('counted.\"Row_id_seq\"') || ' ' || nextval('counted.down')")).isEqualTo("101 -16");
+    }
+
+    private static List<String> sequenceFindings() {
+        return Preflight.findings(pipeline.config()).stream()
+                .filter(finding -> finding.subject().startsWith("target sequence counted"))
+                .map(finding -> finding.subject() + ": " + finding.cure().substring(finding.cure().indexOf("SELECT")))
+                .toList();
+    }
+
+    // ---- kinds of transactions and statements
+
+    @Test
+    void preparedTransactionsSavepointsAndCursors() {
+        commit("INSERT INTO kinds.item SELECT n, 'v' || n FROM generate_series(1, 20) AS n");
+        commit("BEGIN; UPDATE kinds.item SET v = 'prepared' WHERE id = 1; INSERT INTO kinds.item VALUES (100, 'p'); PREPARE TRANSACTION 'kept'");
+        commit("BEGIN; DELETE FROM kinds.item WHERE id > 1 AND id < 20; PREPARE TRANSACTION 'dropped'");
+        commit("INSERT INTO kinds.item VALUES (101, 'between')");
+        pipeline.requireEqual();
+        assertThat(ask("SELECT count(*) FROM kinds.item WHERE id = 100")).isEqualTo("0");
+        commit("ROLLBACK PREPARED 'dropped'");
+        commit("COMMIT PREPARED 'kept'");
+        pipeline.requireEqual();
+        assertThat(ask("SELECT count(*) FROM kinds.item WHERE id = 100")).isEqualTo("1");
+
+        commit("BEGIN; UPDATE kinds.item SET n = 1; SAVEPOINT a; UPDATE kinds.item SET n = 2; SAVEPOINT b; DELETE FROM kinds.item; ROLLBACK TO b; INSERT INTO kinds.item VALUES (200, 'in b'); RELEASE b; ROLLBACK TO a; INSERT INTO kinds.item VALUES (201, 'after a'); COMMIT");
+        commit("DO $$ BEGIN FOR i IN 300..340 LOOP BEGIN INSERT INTO kinds.item VALUES (i, 'loop'); IF i % 3 = 0 THEN RAISE 'no'; END IF; EXCEPTION WHEN raise_exception THEN NULL; END; END LOOP; END $$");
+        commit("DO $$ DECLARE c CURSOR FOR SELECT * FROM kinds.item WHERE id >= 300 FOR UPDATE; r record; BEGIN FOR r IN c LOOP IF r.id % 2 = 0 THEN UPDATE kinds.item SET v = 'cursor' WHERE CURRENT OF c; ELSE DELETE FROM kinds.item WHERE CURRENT OF c; END IF; END LOOP; END $$");
+    }
+
+    @Test
+    void copyMergeAndInsertOnConflict() throws SQLException, IOException {
+        try (Connection connection = servers.source().connect("changes")) {
+            connection.unwrap(PGConnection.class).getCopyAPI().copyIn(
+                    "COPY kinds.item (id, v) FROM STDIN", new StringReader("1000\ta\\tb\n1001\t\\N\n1002\t\n"));
+        }
+        commit("MERGE INTO kinds.item AS i USING (SELECT n, 'm' || n AS v FROM generate_series(1001, 1010) AS n) AS m ON m.n = i.id"
+                + " WHEN MATCHED AND i.v IS NULL THEN DELETE WHEN MATCHED THEN UPDATE SET v = m.v WHEN NOT MATCHED THEN INSERT (id, v) VALUES (m.n, m.v)");
+        commit("INSERT INTO kinds.item VALUES (1005, 'c', 1), (1020, 'c', 1) ON CONFLICT (id) DO UPDATE SET v = EXCLUDED.v || kinds.item.v, n = kinds.item.n + 1");
+        commit("INSERT INTO kinds.item VALUES (1005, 'ignored'), (1021, 'kept') ON CONFLICT DO NOTHING");
+        commit("INSERT INTO kinds.computed (id, v) VALUES (1, 'a'), (2, NULL); UPDATE kinds.computed SET v = 'bc' WHERE id = 1; UPDATE kinds.computed SET id = 3 WHERE id = 2");
+        pipeline.awaitApplied();
+        assertThat(ask("SELECT stored || virtual FROM kinds.computed WHERE id = 1")).isEqualTo("bcbc2");
+    }
+
+    @Test
+    void truncationsOfSeveralTablesCascadingAndRestarting() {
+        commit("INSERT INTO kinds.truncated (v) VALUES ('a'), ('b'); INSERT INTO kinds.truncated_child VALUES (1, 1), (2, 2)");
+        commit("TRUNCATE kinds.truncated CASCADE; INSERT INTO kinds.truncated (v) VALUES ('c')");
+        commit("INSERT INTO kinds.truncated_child VALUES (3, 3); TRUNCATE kinds.truncated, kinds.truncated_child RESTART IDENTITY; INSERT INTO kinds.truncated (v) VALUES ('first again')");
+        commit("INSERT INTO kinds.truncated_child VALUES (4, 1); TRUNCATE ONLY kinds.truncated_child; BEGIN; SAVEPOINT s; TRUNCATE kinds.truncated CASCADE; ROLLBACK TO s; COMMIT");
+    }
+
+    // ---- partitions
+
+    @Test
+    void partitionsThatComeAndGo() {
+        commit("INSERT INTO parted.event SELECT n, date '2025-01-01' + n, 'v' FROM generate_series(1, 50) AS n");
+        commit("CREATE TABLE parted.event_2026 PARTITION OF parted.event FOR VALUES FROM ('2026-01-01') TO ('2027-01-01'); INSERT INTO parted.event VALUES (100, '2026-05-05', 'new')");
+        commit("CREATE TABLE parted.event_2027 (v text, at date NOT NULL, id int NOT NULL, PRIMARY KEY (id, at))");
+        commit("ALTER TABLE parted.event ATTACH PARTITION parted.event_2027 FOR VALUES FROM ('2027-01-01') TO ('2028-01-01')");
+        commit("INSERT INTO parted.event VALUES (101, '2027-05-05', 'attached'); UPDATE parted.event SET at = at + 366 WHERE id <= 10; UPDATE parted.event SET id = id + 1000 WHERE id = 101");
+        pipeline.requireEqual();
+
+        try (LogLines log = LogLines.open()) {
+            commit("CREATE TABLE parted.event_2028 (id int, at date, v text, PRIMARY KEY (id, at)); INSERT INTO parted.event_2028 VALUES (500, '2028-01-01', 'before')");
+            commit("ALTER TABLE parted.event ATTACH PARTITION parted.event_2028 FOR VALUES FROM ('2028-01-01') TO ('2029-01-01')");
+            pipeline.await("a warning of the partition", () -> !log.with("WARN", "parted.event_2028", "attached").isEmpty());
+            commit("ALTER TABLE parted.event DETACH PARTITION parted.event_2028");
+            pipeline.await("a warning of its end", () -> !log.with("WARN", "parted.event_2028", "detached").isEmpty());
+            assertThat(log.with("parted.event_2026")).isEmpty();
+        }
     }
 }
