@@ -7,4 +7,5 @@ CREATE SCHEMA sluice AUTHORIZATION sluice;
 GRANT USAGE ON SCHEMA public TO sluice;
 GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE
     ON customers, addresses, products, orders, order_items, payments TO sluice;
+GRANT SET ON PARAMETER session_replication_role TO sluice;
 SQL

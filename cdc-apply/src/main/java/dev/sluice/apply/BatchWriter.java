@@ -84,7 +84,7 @@ final class BatchWriter {
         this.tables = tables;
         this.carried = carried;
         this.columns = columns;
-        this.writer = new TargetWriter(target, tables.order(), tables.cascading());
+        this.writer = new TargetWriter(target, tables);
         this.consumer = consumer;
         this.stats = stats;
         this.nextLarge = nextLarge;
@@ -187,7 +187,7 @@ final class BatchWriter {
     }
 
     private SQLException stopped(SQLException e) {
-        TargetFailures.stopped(e, writer.writing()).ifPresent(stopped -> {
+        TargetFailures.stopped(e, writer.last()).ifPresent(stopped -> {
             throw stopped;
         });
         return e;

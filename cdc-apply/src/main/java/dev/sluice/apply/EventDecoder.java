@@ -57,14 +57,16 @@ final class EventDecoder {
 
     private RowChange read(LaneRecord record, TargetTable table) throws IOException {
         String op = null;
+        String[] before = null;
         String[] after = null;
         int unchanged = 0;
-        width = 0;
+        boolean hasKey = record.kafka().key() != null;
         try (JsonParser parser = json.createParser(record.kafka().value())) {
             require(parser.nextToken() == JsonToken.START_OBJECT, "an object");
             for (String field = parser.nextFieldName(); field != null; field = parser.nextFieldName()) {
                 switch (field) {
                     case "op" -> op = parser.nextTextValue();
+                    case "before" -> before = hasKey ? skipped(parser) : row(parser, table, record);
                     case "after" -> after = row(parser, table, record);
                     case "unchanged" -> unchanged = texts(parser).size();
                     default -> {
@@ -81,6 +83,11 @@ final class EventDecoder {
         if (op.equals("t")) {
             requireMayTruncate(table);
             return new RowChange(table, Kind.TRUNCATE, null, null, null);
+        }
+        if (!hasKey) {
+            require(op.equals("d") || after != null, "an after-image");
+            require(op.equals("c") || before != null, "a key, and a before-image in its place");
+            return new RowChange(table, Kind.ROW, null, after, before == null ? null : Key.of(before));
         }
         Key key = key(record.kafka().key(), table);
         if (op.equals("d")) {
@@ -144,7 +151,14 @@ final class EventDecoder {
         return columns;
     }
 
+    private static String[] skipped(JsonParser parser) throws IOException {
+        parser.nextToken();
+        parser.skipChildren();
+        return null;
+    }
+
     private String[] row(JsonParser parser, TargetTable table, LaneRecord record) throws IOException {
+        width = 0;
         if (parser.nextToken() == JsonToken.VALUE_NULL) {
             return null;
         }
@@ -168,7 +182,6 @@ final class EventDecoder {
     }
 
     private Key key(byte[] key, TargetTable table) throws IOException {
-        require(key != null, "a key");
         names.clear();
         values.clear();
         try (JsonParser parser = json.createParser(key)) {

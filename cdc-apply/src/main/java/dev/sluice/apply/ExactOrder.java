@@ -1,15 +1,20 @@
 package dev.sluice.apply;
 
+import dev.sluice.apply.RowChange.Key;
 import dev.sluice.apply.RowChange.Kind;
+import dev.sluice.apply.TargetWriter.MissingRows;
 import dev.sluice.schemas.Failure;
 import java.sql.SQLException;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedList;
 import java.util.List;
 import java.util.ListIterator;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import org.postgresql.util.PSQLException;
 import org.postgresql.util.ServerErrorMessage;
 
@@ -19,7 +24,9 @@ import org.postgresql.util.ServerErrorMessage;
  *
  * <p>That order succeeded at the source, but the source checks some constraints only at the end of a statement or of the
  * transaction: rows that refer to later ones, unique values and keys that change hands. Such a row is refused here, waits,
- * and is tried again when others have been written. A row that nothing helps can never be written.
+ * and is tried again when others have been written. What then still waits at the end may be rows whose keys or unique
+ * values have changed hands in a circle: they are taken out and put in anew. A change of some columns of a row that the
+ * target does not have takes the row from the source. A row that nothing helps can never be written.
  *
  * <p>Nothing overtakes a waiting change that may concern the same row. One thing does concern it and is tried all the same:
  * while a row waits to move to a key, the row that still has this key may move away, as in {@code SET id = id + 1} on a
@@ -45,6 +52,16 @@ final class ExactOrder {
     interface Target {
         /** Writes all of the changes or none; empty if they were written, else why they were refused. */
         Optional<SQLException> attempt(List<RowChange> changes) throws SQLException;
+
+        /**
+         * Takes the old rows out, each of which must be there, and writes the new ones, all or none.
+         *
+         * @param old deletions
+         */
+        Optional<SQLException> attemptAnew(List<RowChange> old, List<RowChange> anew) throws SQLException;
+
+        /** The row that the change leaves behind, as the source has it now; empty if it has gone. */
+        Optional<RowChange> reread(RowChange change);
     }
 
     ExactOrder(Target target) {
@@ -84,10 +101,77 @@ final class ExactOrder {
      */
     void finish() throws SQLException {
         while (!waiting.isEmpty()) {
-            if (!settle()) {
+            if (!settle() && !settleCircle() && !settleMissing()) {
                 throw neverWritten();
             }
         }
+    }
+
+    /**
+     * Takes rows out and puts them in anew, where each waits for what another has. Only whole rows, of tables where a
+     * deletion reaches no other row and loses nothing; and only if each key is given up once and taken once, since two
+     * changes of one row do not say which of the rows that had the key in between is meant.
+     */
+    private boolean settleCircle() throws SQLException {
+        Claims earlier = new Claims();
+        List<Unit> circle = new ArrayList<>();
+        Set<Object> givenUp = new HashSet<>();
+        Set<Object> taken = new HashSet<>();
+        List<RowChange> old = new ArrayList<>();
+        List<RowChange> anew = new ArrayList<>();
+        for (Unit unit : waiting) {
+            RowChange change = unit.changes.get(0);
+            if (unit.changes.size() > 1 || !isWhole(change) || earlier.holdBack(unit.changes)) {
+                earlier.add(unit.changes);
+                continue;
+            }
+            Key before = change.kind() == Kind.MOVE ? change.oldKey() : change.key();
+            if (!givenUp.add(Claims.row(change, before)) | !taken.add(Claims.row(change, change.key()))) {
+                return false;
+            }
+            circle.add(unit);
+            old.add(new RowChange(change.table(), Kind.DELETE, before, null, null));
+            anew.add(new RowChange(change.table(), Kind.UPSERT, change.key(), change.values(), null));
+        }
+        if (circle.size() < 2 || target.attemptAnew(old, anew).isPresent()) {
+            return false;
+        }
+        waiting.removeAll(circle);
+        return true;
+    }
+
+    private static boolean isWhole(RowChange change) {
+        TargetTable table = change.table();
+        if (change.kind() != Kind.UPSERT && change.kind() != Kind.MOVE || table.hasCascade() || table.hasColumnsOfItsOwn()) {
+            return false;
+        }
+        for (int place = 0; place < table.width(); place++) {
+            if (table.isWritten(place) && RowChange.isAbsent(change.value(place))) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    /** The first row that a change presupposes and the target lacks, or nothing in its place if the source lacks it too. */
+    private boolean settleMissing() throws SQLException {
+        for (Unit unit : waiting) {
+            RowChange change = unit.changes.get(0);
+            boolean isMissing = unit.refusal.orElse(null) instanceof MissingRows
+                    && unit.changes.size() == 1
+                    && (change.kind() == Kind.PATCH || change.kind() == Kind.MOVE);
+            if (isMissing) {
+                Optional<RowChange> row = target.reread(change);
+                Optional<SQLException> refusal = row.isEmpty() ? Optional.empty() : target.attempt(List.of(row.get()));
+                if (refusal.isPresent()) {
+                    unit.refusal = refusal;
+                    return false;
+                }
+                waiting.remove(unit);
+                return true;
+            }
+        }
+        return false;
     }
 
     /** Not in the middle of a TRUNCATE: its tables may be tied by foreign keys. */
@@ -135,8 +219,15 @@ final class ExactOrder {
 
     private static long chars(RowChange change) {
         long chars = 100;
-        for (int place = 0; change.values() != null && place < change.values().length; place++) {
-            String value = change.values()[place];
+        if (change.values() != null) {
+            chars += chars(Arrays.asList(change.values()));
+        }
+        return change.oldKey() == null ? chars : chars + chars(change.oldKey().values());
+    }
+
+    private static long chars(List<String> values) {
+        long chars = 0;
+        for (String value : values) {
             chars += value == null ? 0 : value.length();
         }
         return chars;
@@ -243,6 +334,7 @@ final class ExactOrder {
                     count(taken, row(change, change.oldKey()), by);
                     count(brought, row(change, change.key()), by);
                 }
+                case ROW -> count(taken, row(change, null), by);
                 default -> count(taken, row(change, change.key()), by);
             }
         }
@@ -251,8 +343,8 @@ final class ExactOrder {
             rows.merge(row, by, (count, more) -> count + more == 0 ? null : count + more);
         }
 
-        private static Object row(RowChange change, RowChange.Key key) {
-            return List.of(change.table().id(), key);
+        private static Object row(RowChange change, Key key) {
+            return key == null ? change.table().id() : List.of(change.table().id(), key); // without keys any row may be it
         }
 
         boolean holdBack(List<RowChange> changes) {

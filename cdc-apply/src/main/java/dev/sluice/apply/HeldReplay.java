@@ -180,7 +180,7 @@ final class HeldReplay {
     private final class Writer {
         private final TargetTable table;
         private final Progress progress;
-        private final TargetWriter rows = new TargetWriter(target, tables.order(), tables.cascading());
+        private final TargetWriter rows = TargetWriter.deletingForTruncate(target, tables);
         private Position position;
         private SourceTransaction batch;
         private LaneRecord last;

@@ -86,9 +86,10 @@ final class LaneLock implements AutoCloseable {
             // the arrays of a set have no size the planner could know; the plan by key is right for all of them
             set.execute("SET plan_cache_mode = force_generic_plan");
             set.execute("SET lock_timeout = '30s'");
-            // how the source printed the values
+            // how the source printed the values; rows without a key are found by it
             set.execute("SET DateStyle = 'ISO, YMD'; SET IntervalStyle = postgres; SET TimeZone = 'UTC';"
-                    + " SET xmlbinary = base64; SET lc_monetary = 'C'; SET xmloption = content; SET array_nulls = on");
+                    + " SET xmlbinary = base64; SET lc_monetary = 'C'; SET xmloption = content; SET array_nulls = on;"
+                    + " SET bytea_output = hex; SET extra_float_digits = 3");
         }
         return connection;
     }

@@ -22,10 +22,18 @@ import java.util.Set;
 final class MicroBatch {
     private MicroBatch() {}
 
-    /** One step of writing a batch: truncations, then changes of key in order, then the rows that follow them. */
-    record Step(Set<TargetTable> truncated, List<RowChange> moves, Map<TargetTable, Rows> rows) {
+    /**
+     * One step of writing a batch: truncations, then changes of key in order, then the rows that follow them, and those of
+     * tables without a key, in order.
+     */
+    record Step(
+            Set<TargetTable> truncated, List<RowChange> moves, Map<TargetTable, Rows> rows, List<RowChange> keyless) {
         Step() {
-            this(new LinkedHashSet<>(), new ArrayList<>(), new LinkedHashMap<>());
+            this(new LinkedHashSet<>(), new ArrayList<>(), new LinkedHashMap<>(), new ArrayList<>());
+        }
+
+        private boolean hasRows() {
+            return !rows.isEmpty() || !keyless.isEmpty();
         }
     }
 
@@ -52,7 +60,7 @@ final class MicroBatch {
         for (RowChange change : changes) {
             if (change.kind() == Kind.TRUNCATE || change.kind() == Kind.MOVE) {
                 boolean truncates = change.kind() == Kind.TRUNCATE;
-                if (!step.rows().isEmpty() || truncates && !step.moves().isEmpty()) {
+                if (step.hasRows() || truncates && !step.moves().isEmpty()) {
                     step = new Step();
                     steps.add(step);
                 }
@@ -61,6 +69,8 @@ final class MicroBatch {
                 } else {
                     step.moves().add(change);
                 }
+            } else if (change.kind() == Kind.ROW) {
+                step.keyless().add(change);
             } else if (!fold(step.rows().computeIfAbsent(change.table(), t -> new Rows()), change)) {
                 return Optional.empty();
             }

@@ -9,8 +9,11 @@ import java.util.List;
  * @param table where it goes
  * @param kind what to do with the row
  * @param key the row's key, in key order, as text
- * @param values one per place of the table: text, null for NULL, {@link #ABSENT} where the change does not say
- * @param oldKey on a {@link Kind#MOVE} the key before, else null
+ *     on a {@link Kind#ROW} null
+ * @param values one per place of the table: text, null for NULL, {@link #ABSENT} where the change does not say;
+ *     null where no row is left
+ * @param oldKey on a {@link Kind#MOVE} the key before; on a {@link Kind#ROW} the whole row before, by place, null if it is
+ *     new; else null
  */
 record RowChange(TargetTable table, Kind kind, Key key, String[] values, Key oldKey) {
 
@@ -26,7 +29,9 @@ record RowChange(TargetTable table, Kind kind, Key key, String[] values, Key old
         DELETE,
         /** The row gets another key; other columns come with it. */
         MOVE,
-        TRUNCATE
+        TRUNCATE,
+        /** Of a table without a key: a row is new, or exactly one of those with the old values changes or goes. */
+        ROW
     }
 
     /** A key, compared by its text. */

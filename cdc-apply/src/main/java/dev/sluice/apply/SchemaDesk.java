@@ -105,7 +105,7 @@ final class SchemaDesk {
      * @throws Failure.Fatal if one is missing
      */
     TargetTables carried(Set<TableId> held, Map<String, TargetTable> byTopic) throws SQLException {
-        TargetTables tables = TargetTables.read(target, lane);
+        TargetTables tables = TargetTables.read(target, lane, config.source());
         Map<TableId, Columns> known = withoutAdded(columns.read(target));
         for (TableMapping mapping : lane.tables()) {
             if (!held.contains(mapping.source())) {
@@ -309,7 +309,7 @@ final class SchemaDesk {
         if (!misfits.isEmpty()) {
             return Optional.of(stopped(table, misfits));
         }
-        TableOrder order = TargetTables.read(target, lane).order();
+        TableOrder order = TargetTables.read(target, lane, config.source()).order();
         TableId own = mapping(table).orElseThrow().target();
         for (TableId other : held) {
             TableId otherTarget = mapping(other).orElseThrow().target();
@@ -354,7 +354,7 @@ final class SchemaDesk {
         try {
             for (int change = 0; change < MOST_CHANGES; change++) {
                 try {
-                    TargetTables tables = TargetTables.read(target, lane);
+                    TargetTables tables = TargetTables.read(target, lane, config.source());
                     Optional<Columns> known = Optional.ofNullable(columns.read(target).get(table));
                     TargetTable to = tables.of(mapping(table).orElseThrow(), known);
                     new HeldReplay(config, target, tables, position).run(to, heldTables);

@@ -31,6 +31,7 @@ final class TargetTable {
     private final TableShape shape;
     private final Map<Integer, ColumnType> types;
     private final boolean hasCascade;
+    private final Suppressed suppressed;
     private final Map<String, Integer> places = new HashMap<>();
     private final List<Target> columns = new ArrayList<>();
     private final Map<String, ColumnType> constantTypes = new HashMap<>();
@@ -46,9 +47,17 @@ final class TargetTable {
     /** A target column and the way to it; {@code column} is null for a source column that is not written. */
     private record Target(Column column, ColumnType type) {}
 
-    /** A table of which nothing was applied before. */
+    /** Which of the table's triggers are kept from firing. */
+    enum Suppressed {
+        NONE,
+        /** Those of foreign keys that refer to the table: they fire where a row is deleted or its key changes. */
+        OF_KEYS,
+        ALL
+    }
+
+    /** A table of which nothing was applied before, with nothing suppressed. */
     TargetTable(TableMapping mapping, TableShape shape, Map<Integer, ColumnType> types, boolean hasCascade) {
-        this(mapping, shape, types, hasCascade, Optional.empty());
+        this(mapping, shape, types, hasCascade, Suppressed.NONE, Optional.empty());
     }
 
     /**
@@ -60,9 +69,11 @@ final class TargetTable {
             TableShape shape,
             Map<Integer, ColumnType> types,
             boolean hasCascade,
+            Suppressed suppressed,
             Optional<Columns> known) {
         this.ignored = known.map(Columns::ignored).orElse(Set.of());
         this.hasCascade = hasCascade;
+        this.suppressed = suppressed;
         this.mapping = mapping;
         this.shape = shape;
         this.types = types;
@@ -128,6 +139,10 @@ final class TargetTable {
         return hasCascade;
     }
 
+    Suppressed suppressed() {
+        return suppressed;
+    }
+
     /** Whether keys are equal only if their texts are, which 1.0 and 1.00 are not. */
     boolean hasPlainKey() {
         for (int place : keyPlaces) {
@@ -178,6 +193,21 @@ final class TargetTable {
         places.put(sourceColumn, columns.size());
         columns.add(target);
         return columns.size() - 1;
+    }
+
+    /** The columns of the source that come in the stream and are mapped. */
+    List<String> sourceColumns(TableShape shape) {
+        return shape.columns().stream()
+                .filter(column -> !column.generated() && !mapping.exclude().contains(column.name()))
+                .map(Column::name)
+                .toList();
+    }
+
+    /** Whether the target has columns that no change fills, so that a row put in anew would lose their values. */
+    boolean hasColumnsOfItsOwn() {
+        Set<String> filled = new HashSet<>(mapping.constants().keySet());
+        columns.stream().filter(target -> target.column() != null).forEach(target -> filled.add(target.column().name()));
+        return shape.columns().stream().anyMatch(column -> !column.generated() && !filled.contains(column.name()));
     }
 
     private Failure.Fatal missing(String column, String wantedBy) {
@@ -405,6 +435,70 @@ final class TargetTable {
     String deleteSql() {
         return "DELETE FROM " + id().quoted() + " AS t USING " + unnested(keyPlaces, false) + " WHERE "
                 + keyMatches("u.c");
+    }
+
+    /** Puts rows in as they are. Parameters: one array per place, then the constants. */
+    String insertSql(int[] written) {
+        StringBuilder names = new StringBuilder();
+        StringBuilder elements = new StringBuilder();
+        boolean identityAlways = false;
+        for (int place : written) {
+            names.append(names.isEmpty() ? "" : ", ").append(quoted(place));
+            elements.append(elements.isEmpty() ? "" : ", ").append(type(place).element("u.c" + place));
+            identityAlways |= isIdentityAlways(place);
+        }
+        for (String constant : mapping.constants().keySet()) {
+            names.append(", ").append(TableId.quote(constant));
+            elements.append(", u.").append(constantAlias(constant));
+        }
+        return "INSERT INTO " + id().quoted() + " (" + names + ")" + (identityAlways ? " OVERRIDING SYSTEM VALUE" : "")
+                + " SELECT " + elements + " FROM " + unnested(written, true);
+    }
+
+    boolean isIdentityAlways(int place) {
+        return columns.get(place).column().identityAlways();
+    }
+
+    /** Deletes one of the rows that have these values. Parameters: those that {@link #isBound} in the order of places. */
+    String deleteOneSql(int[] places, List<String> values) {
+        return "DELETE FROM " + id().quoted() + " WHERE " + one(places, values);
+    }
+
+    /** Changes one of the rows that have these values. Parameters: texts for the written places, then as for deleting. */
+    String updateOneSql(int[] written, int[] places, List<String> values) {
+        StringBuilder updates = new StringBuilder();
+        for (int place : written) {
+            updates.append(updates.isEmpty() ? "" : ", ").append(quoted(place)).append(" = ")
+                    .append(type(place).cast("?::text"));
+        }
+        return "UPDATE " + id().quoted() + " SET " + updates + " WHERE " + one(places, values);
+    }
+
+    /** Whether the search for a value has a parameter. */
+    static boolean isBound(String value) {
+        return value != null;
+    }
+
+    /**
+     * Values are the same if their texts are, so types without equality are found, and 1.0 is not taken for 1.00. Where
+     * equal values have equal texts, an index that somebody made can be used.
+     */
+    private String one(int[] places, List<String> values) {
+        StringBuilder same = new StringBuilder();
+        for (int place : places) {
+            String column = "t." + quoted(place);
+            String given = "CAST(?::text AS " + columns.get(place).column().type() + ")";
+            same.append(same.isEmpty() ? "" : " AND ");
+            if (!isBound(values.get(place))) {
+                same.append(column).append(" IS NULL");
+            } else if (PLAIN.contains(columns.get(place).column().typeOid())) {
+                same.append(column).append(" = ").append(given);
+            } else {
+                same.append(column).append("::text = ").append(given).append("::text");
+            }
+        }
+        return "(tableoid, ctid) = (SELECT t.tableoid, t.ctid FROM " + id().quoted() + " AS t WHERE "
+                + (same.isEmpty() ? "true" : same) + " LIMIT 1)";
     }
 
     private String keyMatches(String prefix) {

@@ -1,10 +1,14 @@
 package dev.sluice.apply;
 
 import dev.sluice.apply.SourceColumns.Columns;
+import dev.sluice.apply.TargetTable.Suppressed;
 import dev.sluice.catalog.Catalog;
 import dev.sluice.catalog.TableShape;
+import dev.sluice.catalog.TableTriggers;
+import dev.sluice.config.DatabaseConfig;
 import dev.sluice.config.LaneConfig;
 import dev.sluice.config.TableMapping;
+import dev.sluice.config.TablePolicy.Triggers;
 import dev.sluice.schemas.Failure;
 import dev.sluice.schemas.Stop;
 import dev.sluice.schemas.TableId;
@@ -14,6 +18,7 @@ import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.util.Collection;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -25,33 +30,63 @@ final class TargetTables {
     private final Map<TableId, TableShape> shapes;
     private final Map<Integer, ColumnType> types;
     private final Set<TableId> cascading;
+    private final Map<TableId, Suppressed> suppressed;
     private final boolean hasDeferrable;
     private final TableOrder order;
+    private final Reread reread;
 
     private TargetTables(
             Map<TableId, TableShape> shapes,
             Map<Integer, ColumnType> types,
             Set<TableId> cascading,
+            Map<TableId, Suppressed> suppressed,
             boolean hasDeferrable,
-            TableOrder order) {
+            TableOrder order,
+            Reread reread) {
         this.shapes = shapes;
         this.types = types;
         this.cascading = cascading;
+        this.suppressed = suppressed;
         this.hasDeferrable = hasDeferrable;
         this.order = order;
+        this.reread = reread;
     }
 
-    static TargetTables read(Connection target, LaneConfig lane) throws SQLException {
+    /** @param source asked for rows that must be in the target and are not; nothing is read from it here */
+    static TargetTables read(Connection target, LaneConfig lane, DatabaseConfig source) throws SQLException {
         List<TableId> ids = lane.tables().stream().map(TableMapping::target).toList();
         Map<TableId, TableShape> shapes = Catalog.read(target, ids);
         Set<Integer> oids = new HashSet<>();
         shapes.values().forEach(shape -> shape.columns().forEach(column -> oids.add(column.typeOid())));
+        Map<TableId, Suppressed> suppressed = suppressed(target, lane, ids);
+        Set<TableId> cascading = cascading(target, ids);
+        cascading.removeAll(suppressed.keySet());
         return new TargetTables(
                 shapes,
                 ColumnType.read(target, oids),
-                cascading(target, ids),
+                cascading,
+                suppressed,
                 hasDeferrable(target, ids),
-                new TableOrder(ids, Catalog.foreignKeys(target, ids)));
+                new TableOrder(ids, Catalog.foreignKeys(target, ids)),
+                new Reread(source));
+    }
+
+    /** Without the permission nothing is suppressed; preflight has said what that means, and refused it where it must. */
+    private static Map<TableId, Suppressed> suppressed(Connection target, LaneConfig lane, Collection<TableId> ids)
+            throws SQLException {
+        Map<TableId, TableTriggers> triggers = TableTriggers.read(target, ids);
+        Map<TableId, Suppressed> suppressed = new HashMap<>();
+        for (TableMapping mapping : lane.tables()) {
+            TableTriggers table = triggers.get(mapping.target());
+            if (table != null && table.isSuppressible() && mapping.policy().triggers() == Triggers.SUPPRESS) {
+                if (!table.ordinary().isEmpty()) {
+                    suppressed.put(mapping.target(), Suppressed.ALL);
+                } else if (!table.cascading().isEmpty()) {
+                    suppressed.put(mapping.target(), Suppressed.OF_KEYS);
+                }
+            }
+        }
+        return suppressed.isEmpty() || TableTriggers.maySuppress(target) ? suppressed : Map.of();
     }
 
     /** Tables to whose rows others refer with ON DELETE CASCADE, SET NULL or SET DEFAULT. */
@@ -103,7 +138,13 @@ final class TargetTables {
                     "target table %s is missing".formatted(mapping.target()),
                     "create it, or correct tables[].target");
         }
-        return new TargetTable(mapping, shape, types, cascading.contains(mapping.target()), known);
+        return new TargetTable(
+                mapping,
+                shape,
+                types,
+                cascading.contains(mapping.target()),
+                suppressed.getOrDefault(mapping.target(), Suppressed.NONE),
+                known);
     }
 
     /** Whether there is a constraint whose check can wait for the end of the transaction. */
@@ -111,9 +152,13 @@ final class TargetTables {
         return hasDeferrable;
     }
 
-    /** Tables whose deletions reach rows of other tables. */
+    /** Tables whose deletions reach rows of other tables, which is not kept from happening. */
     Set<TableId> cascading() {
         return cascading;
+    }
+
+    Reread reread() {
+        return reread;
     }
 
     TableOrder order() {

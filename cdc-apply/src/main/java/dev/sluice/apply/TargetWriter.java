@@ -3,6 +3,7 @@ package dev.sluice.apply;
 import dev.sluice.apply.MicroBatch.Rows;
 import dev.sluice.apply.MicroBatch.Step;
 import dev.sluice.apply.RowChange.Kind;
+import dev.sluice.apply.TargetTable.Suppressed;
 import dev.sluice.process.Failpoints;
 import dev.sluice.schemas.Failure;
 import dev.sluice.schemas.TableId;
@@ -19,8 +20,10 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.IntFunction;
 import java.util.function.Predicate;
 import java.util.stream.Collectors;
 
@@ -29,6 +32,9 @@ import java.util.stream.Collectors;
  *
  * <p>Sets: children's deletes first, then parents' rows first, then the deletes that cascade, which agrees with foreign keys
  * in all but rare cases. What they refuse, the caller rolls back and gives to {@link #writeInOrder}.
+ *
+ * <p>Triggers: tables of which some are {@link Suppressed} are written in the role of a replica, all others as anybody
+ * writes. The role is set within the transaction, and outside of {@link #writeAsSets} it is always the ordinary one.
  *
  * <p>Threads: the lane's.
  */
@@ -39,24 +45,42 @@ final class TargetWriter {
     private final Connection connection;
     private final TableOrder order;
     private final Set<TableId> deletedLate;
+    private final Reread reread;
     private final ArrayText text = new ArrayText();
     private final Map<String, PreparedStatement> statements = new HashMap<>();
-    private TargetTable writing;
+    private final boolean deletesForTruncate;
+    private TargetTable last;
+    /** The session's role is that of a replica, in which ordinary triggers do not fire. */
+    private boolean isReplica;
 
-    /** @param cascading tables whose deletions reach rows of other tables */
-    TargetWriter(Connection connection, TableOrder order, Set<TableId> cascading) {
+    TargetWriter(Connection connection, TargetTables tables) {
+        this(connection, tables, false);
+    }
+
+    /**
+     * For one table by itself: where others refer to it, the server truncates it only together with them. Deleting its rows
+     * comes to the same.
+     */
+    static TargetWriter deletingForTruncate(Connection connection, TargetTables tables) {
+        return new TargetWriter(connection, tables, true);
+    }
+
+    private TargetWriter(Connection connection, TargetTables tables, boolean deletesForTruncate) {
+        this.deletesForTruncate = deletesForTruncate;
         this.connection = connection;
-        this.order = order;
-        this.deletedLate = order.withAncestors(cascading);
+        this.order = tables.order();
+        this.deletedLate = order.withAncestors(tables.cascading());
+        this.reread = tables.reread();
     }
 
     /** The table of the last statement; null if there was none. */
-    TargetTable writing() {
-        return writing;
+    TargetTable last() {
+        return last;
     }
 
     /** @throws SQLException with the server's state, or {@link NeedsOrder}; the transaction is then spoilt */
     void writeAsSets(List<RowChange> changes) throws SQLException {
+        isReplica = false; // whatever a refused set had set, its rollback has taken back
         for (Step step : MicroBatch.fold(changes).orElseThrow(NeedsOrder::new)) {
             truncate(step.truncated());
             for (RowChange move : step.moves()) {
@@ -74,8 +98,10 @@ final class TargetWriter {
                     patch(some.getKey(), some.getValue());
                 }
             }
+            writeKeyless(step.keyless());
             delete(tables, step, this::isDeletedLate);
         }
+        role(false);
         Failpoints.reach("apply.in-transaction");
     }
 
@@ -115,13 +141,49 @@ final class TargetWriter {
 
     /** For a transaction that comes in parts. */
     ExactOrder inOrder() {
-        return new ExactOrder(this::attempt);
+        return new ExactOrder(new ExactOrder.Target() {
+            @Override
+            public Optional<SQLException> attempt(List<RowChange> changes) throws SQLException {
+                return TargetWriter.this.attempt(() -> writeAsSets(changes));
+            }
+
+            @Override
+            public Optional<SQLException> attemptAnew(List<RowChange> old, List<RowChange> anew) throws SQLException {
+                return TargetWriter.this.attempt(() -> {
+                    deleteAll(old);
+                    writeAsSets(anew);
+                });
+            }
+
+            @Override
+            public Optional<RowChange> reread(RowChange change) {
+                return reread.row(change);
+            }
+        });
     }
 
-    private Optional<SQLException> attempt(List<RowChange> changes) throws SQLException {
+    /** @throws MissingRows unless each of the rows is there */
+    private void deleteAll(List<RowChange> rows) throws SQLException {
+        isReplica = false;
+        Map<TargetTable, List<RowChange>> byTable = new LinkedHashMap<>();
+        rows.forEach(row -> byTable.computeIfAbsent(row.table(), table -> new ArrayList<>()).add(row));
+        List<TargetTable> tables = new ArrayList<>(byTable.keySet());
+        tables.sort(Comparator.comparing(TargetTable::id, order.parentsFirst().reversed()));
+        for (TargetTable table : tables) {
+            List<RowChange> some = byTable.get(table);
+            requireAll(table, some, delete(table, some));
+        }
+        role(false);
+    }
+
+    private interface Writing {
+        void run() throws SQLException;
+    }
+
+    private Optional<SQLException> attempt(Writing writing) throws SQLException {
         Savepoint before = connection.setSavepoint();
         try {
-            writeAsSets(changes);
+            writing.run();
             connection.releaseSavepoint(before);
             return Optional.empty();
         } catch (SQLException e) {
@@ -143,19 +205,42 @@ final class TargetWriter {
         }
     }
 
+    private void writing(TargetTable table) throws SQLException {
+        last = table;
+        role(table.suppressed() == Suppressed.ALL);
+    }
+
+    /** For statements that delete rows or change their keys. */
+    private void writingKeys(TargetTable table) throws SQLException {
+        last = table;
+        role(table.suppressed() != Suppressed.NONE);
+    }
+
+    /** A change of role costs a round trip and the session's plans. */
+    private void role(boolean replica) throws SQLException {
+        if (replica != isReplica) {
+            try (Statement set = connection.createStatement()) {
+                set.execute("SET LOCAL session_replication_role = " + (replica ? "replica" : "origin"));
+            }
+            isReplica = replica;
+        }
+    }
+
     private void truncate(Set<TargetTable> tables) throws SQLException {
         if (!tables.isEmpty()) {
-            writing = tables.iterator().next();
+            last = tables.iterator().next();
+            role(tables.stream().anyMatch(table -> table.suppressed() == Suppressed.ALL));
             try (Statement truncate = connection.createStatement()) {
-                truncate.execute("TRUNCATE "
+                truncate.execute((deletesForTruncate ? "DELETE FROM " : "TRUNCATE ")
                         + tables.stream().map(table -> table.id().quoted()).collect(Collectors.joining(", ")));
             }
         }
     }
 
-    private void delete(TargetTable table, List<RowChange> rows) throws SQLException {
-        writing = table;
+    private int delete(TargetTable table, List<RowChange> rows) throws SQLException {
+        int found = 0;
         for (List<RowChange> some : parts(rows)) {
+            writingKeys(table);
             PreparedStatement delete = prepared(table.deleteSql());
             int parameter = 1;
             for (int key = 0; key < table.keyPlaces().length; key++) {
@@ -163,13 +248,14 @@ final class TargetWriter {
                 delete.setObject(
                         parameter++, text.of(some, row -> row.key().values().get(index)), Types.OTHER);
             }
-            delete.executeUpdate();
+            found += delete.executeUpdate();
         }
+        return found;
     }
 
     private void upsert(Written written, List<RowChange> rows) throws SQLException {
-        writing = written.table();
         for (List<RowChange> some : parts(rows)) {
+            writing(written.table());
             PreparedStatement upsert = prepared(written.table().upsertSql(written.places()));
             int parameter = bindValues(upsert, written, some);
             for (String constant : written.table().constants()) {
@@ -183,8 +269,8 @@ final class TargetWriter {
     }
 
     private void patch(Written written, List<RowChange> rows) throws SQLException {
-        writing = written.table();
         for (List<RowChange> some : parts(rows)) {
+            writing(written.table());
             PreparedStatement patch = prepared(written.table().patchSql(written.places()));
             bindValues(patch, written, some);
             requireAll(written.table(), some, patch.executeUpdate());
@@ -193,7 +279,7 @@ final class TargetWriter {
 
     private void move(RowChange change) throws SQLException {
         Written written = written(change);
-        writing = change.table();
+        writingKeys(written.table());
         PreparedStatement move = prepared(written.table().moveSql(written.places()));
         List<RowChange> one = List.of(change);
         int parameter = bindValues(move, written, one);
@@ -202,6 +288,87 @@ final class TargetWriter {
             move.setObject(parameter++, text.of(one, row -> row.oldKey().values().get(index)), Types.OTHER);
         }
         requireAll(change.table(), one, move.executeUpdate());
+    }
+
+    /** In order; rows that are put in one after another go together. */
+    private void writeKeyless(List<RowChange> changes) throws SQLException {
+        List<RowChange> inserted = new ArrayList<>();
+        for (RowChange change : changes) {
+            if (change.oldKey() != null
+                    || !inserted.isEmpty() && !written(inserted.get(0)).equals(written(change))) {
+                insert(inserted);
+                inserted.clear();
+            }
+            if (change.oldKey() == null) {
+                inserted.add(change);
+            } else {
+                replaceOne(change);
+            }
+        }
+        insert(inserted);
+    }
+
+    private void insert(List<RowChange> rows) throws SQLException {
+        for (List<RowChange> some : parts(rows)) {
+            Written written = written(some.get(0));
+            writing(written.table());
+            PreparedStatement insert = prepared(written.table().insertSql(written.places()));
+            int parameter = bindValues(insert, written, some);
+            for (String constant : written.table().constants()) {
+                insert.setString(parameter++, constant);
+            }
+            insert.executeUpdate();
+        }
+    }
+
+    private void replaceOne(RowChange change) throws SQLException {
+        TargetTable table = change.table();
+        List<String> old = change.oldKey().values();
+        int[] oldPlaces = written(table, place -> place < old.size() ? old.get(place) : RowChange.ABSENT).places();
+        if (change.values() == null) {
+            writing(table);
+            deleteOne(table, oldPlaces, old);
+            return;
+        }
+        int[] changed = Arrays.stream(written(change).places())
+                .filter(place -> !Objects.equals(change.value(place), old.get(place)))
+                .toArray();
+        if (Arrays.stream(changed).anyMatch(table::isIdentityAlways)) { // cannot be updated
+            writing(table);
+            deleteOne(table, oldPlaces, old);
+            insert(List.of(change));
+            return;
+        }
+        int[] set = changed.length > 0 ? changed : Arrays.copyOf(oldPlaces, Math.min(1, oldPlaces.length));
+        writing(table);
+        try (PreparedStatement update = connection.prepareStatement(table.updateOneSql(set, oldPlaces, old))) {
+            int parameter = 1;
+            for (int place : set) {
+                update.setString(parameter++, change.value(place));
+            }
+            bind(update, parameter, oldPlaces, old);
+            requireAll(table, List.of(change), update.executeUpdate());
+        }
+    }
+
+    /** Its SQL depends on which values are NULL, so the driver keeps the statements that come often. */
+    private void deleteOne(TargetTable table, int[] places, List<String> values) throws SQLException {
+        try (PreparedStatement delete = connection.prepareStatement(table.deleteOneSql(places, values))) {
+            bind(delete, 1, places, values);
+            if (delete.executeUpdate() != 1) {
+                throw new MissingRows(table, 1);
+            }
+        }
+    }
+
+    private static void bind(PreparedStatement statement, int first, int[] places, List<String> values)
+            throws SQLException {
+        int parameter = first;
+        for (int place : places) {
+            if (TargetTable.isBound(values.get(place))) {
+                statement.setString(parameter++, values.get(place));
+            }
+        }
     }
 
     /** A change that carries only some columns needs the row; made up from nothing it would be wrong. */
@@ -216,7 +383,12 @@ final class TargetWriter {
         private static final long serialVersionUID = 1L;
 
         MissingRows(TargetTable table, int count) {
-            super(message(table, count), "22SL1");
+            super(table.keyNames().isEmpty() ? keyless(table) : message(table, count), "22SL1");
+        }
+
+        private static String keyless(TargetTable table) {
+            return "%s, which has no key, lacks the row that the change names by all its values; somebody else has written there, or the replica identity at the source is not FULL any more"
+                    .formatted(table.id());
         }
 
         private static String message(TargetTable table, int count) {
@@ -266,11 +438,14 @@ final class TargetWriter {
     }
 
     private static Written written(RowChange change) {
-        TargetTable table = change.table();
+        return written(change.table(), change::value);
+    }
+
+    private static Written written(TargetTable table, IntFunction<String> values) {
         int[] places = new int[table.width()];
         int count = 0;
         for (int place = 0; place < table.width(); place++) {
-            if (table.isWritten(place) && !RowChange.isAbsent(change.value(place))) {
+            if (table.isWritten(place) && !RowChange.isAbsent(values.apply(place))) {
                 places[count++] = place;
             }
         }

@@ -111,6 +111,33 @@ class ExactOrderTest {
     }
 
     @Test
+    void valuesThatChangeHandsInACircleAreWrittenAnew() throws SQLException {
+        target.has(row(1, "a"), row(2, "b"), row(3, "c"), row(4, "d"));
+
+        write(row(1, "b"), row(2, "c"), row(3, "a"), row(4, "e"));
+
+        assertThat(target.rows)
+                .containsExactly(Map.entry("1", "b"), Map.entry("2", "c"), Map.entry("3", "a"), Map.entry("4", "e"));
+    }
+
+    @Test
+    void keysThatChangeHandsInACircleAreWrittenAnew() throws SQLException {
+        target.has(row(1, "a"), row(2, "b"));
+
+        write(move(1, 2, "a"), move(2, 1, "b"));
+
+        assertThat(target.rows).containsExactly(Map.entry("1", "b"), Map.entry("2", "a"));
+    }
+
+    @Test
+    void aRowThatGoesAndComesBackIsNoCircle() {
+        target.has(row(1, "a"), row(9, "b"));
+
+        assertThatThrownBy(() -> write(move(1, 2, "b"), move(2, 1, "a"))).isInstanceOf(Failure.Poison.class);
+        assertThat(target.rows).containsExactly(Map.entry("1", "a"), Map.entry("9", "b"));
+    }
+
+    @Test
     void theFirstRowThatNothingHelpsIsNamed() throws SQLException {
         target.has(row(1, "a"), row(2, "b"));
 
@@ -153,6 +180,25 @@ class ExactOrderTest {
                 rows.putAll(before);
                 return Optional.of(new SQLException("duplicate", "23505"));
             }
+            return Optional.empty();
+        }
+
+        @Override
+        public Optional<SQLException> attemptAnew(List<RowChange> old, List<RowChange> anew) {
+            TreeMap<String, String> before = new TreeMap<>(rows);
+            boolean isThere = old.stream().allMatch(row -> rows.containsKey(row.key().values().get(0)));
+            old.forEach(this::apply);
+            Optional<SQLException> refusal =
+                    isThere ? attempt(anew) : Optional.of(new SQLException("a row is missing", "22SL1"));
+            if (refusal.isPresent()) {
+                rows.clear();
+                rows.putAll(before);
+            }
+            return refusal;
+        }
+
+        @Override
+        public Optional<RowChange> reread(RowChange change) {
             return Optional.empty();
         }
 

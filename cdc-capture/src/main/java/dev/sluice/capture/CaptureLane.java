@@ -2,6 +2,8 @@ package dev.sluice.capture;
 
 import dev.sluice.capture.LaneSequencer.Boundary;
 import dev.sluice.capture.ReplicationSlot.Cluster;
+import dev.sluice.catalog.Catalog;
+import dev.sluice.catalog.TableShape;
 import dev.sluice.config.Databases;
 import dev.sluice.config.LaneConfig;
 import dev.sluice.config.PipelineConfig;
@@ -30,6 +32,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.stream.Collectors;
 import org.apache.kafka.connect.source.SourceRecord;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -55,6 +58,9 @@ final class CaptureLane {
     private final ReplicationSlot slot;
     private final Publication publication;
     private final List<TableId> tables;
+    /** As the source had it when the run began. */
+    private Set<TableId> keyless = Set.of();
+    private final Partitions partitions;
     private final Outage outage;
     private final Set<Finding> warned = new HashSet<>();
     /** What streams now; null between two runs. */
@@ -68,6 +74,7 @@ final class CaptureLane {
         this.slot = new ReplicationSlot(config.source(), lane);
         this.publication = new Publication(lane);
         this.tables = lane.tables().stream().map(TableMapping::source).sorted().toList();
+        this.partitions = new Partitions(tables);
     }
 
     /** Returns when a stop was requested. */
@@ -125,11 +132,17 @@ final class CaptureLane {
                     topics.requireSame(known.get().topicIds());
                 }
             }
+            Preflight.require(SourcePreflight.tableFindings(source, lane), warned);
             publication.createOrExtend(source, known.map(Checkpoint::tables).orElse(List.of()));
             Preflight.require(SourcePreflight.findings(source, config, lane), warned);
+            keyless = Catalog.read(source, tables).values().stream()
+                    .filter(table -> table.keyColumns().isEmpty())
+                    .map(TableShape::id)
+                    .collect(Collectors.toSet());
             Checkpoint checkpoint = known.isEmpty() || isFirstStart(known.get())
                     ? firstStart(source, cluster, known, checkpoints)
                     : known.get();
+            partitions.look(source);
             slot.advance(source, checkpoint.position());
             if (checkpoint.state() == Checkpoint.State.STARTING || !checkpoint.tables().equals(tables)) {
                 checkpoint = startEpoch(checkpoint, publication.ids(source), topics, checkpoints, publisher);
@@ -263,6 +276,7 @@ final class CaptureLane {
                     checkpoint.epoch(),
                     checkpoint.seq(),
                     Set.copyOf(tables),
+                    keyless,
                     publisher::publish);
             this.stream = new DebeziumStream(config, lane, this::take);
         }
@@ -275,7 +289,7 @@ final class CaptureLane {
                 return;
             }
             lock.requireHeld();
-            lock.watch(new SourceWatch(config, slot, publication, topics, checkpoint, this::fail));
+            lock.watch(new SourceWatch(config, slot, publication, topics, checkpoint, partitions, this::fail));
             try {
                 ended = stream.run();
             } finally {

@@ -24,7 +24,7 @@ import org.apache.kafka.connect.data.Struct;
  * <p>Integers and booleans become JSON numbers and booleans, everything else the server's own text. A column that the
  * change left untouched and the server therefore did not send is missing in {@code after} and named in
  * {@code unchanged}. {@code before} holds what the replica identity gives: the key, or with FULL the old row, without
- * its nulls.
+ * its nulls unless the table has no key.
  *
  * <p>Threads: one; the generator and its buffers are reused.
  */
@@ -79,16 +79,25 @@ final class ChangeEncoder {
 
     /**
      * @param op c, u, d or t
+     * @param hasKey without a key the old row, whole with its nulls, says which one is meant
      * @param before null if the server sent no old row
      * @param after null for d and t
      * @param committedMicros of the transaction, since 1970 UTC
      */
-    byte[] change(String op, TableId table, Struct before, Struct after, Lsn lsn, long xid, long committedMicros) {
+    byte[] change(
+            String op,
+            TableId table,
+            boolean hasKey,
+            Struct before,
+            Struct after,
+            Lsn lsn,
+            long xid,
+            long committedMicros) {
         try {
             unchanged.clear();
             json.writeStartObject();
             json.writeFieldName(BEFORE);
-            row(before, false);
+            row(before, !hasKey);
             json.writeFieldName(AFTER);
             row(after, true);
             if (!unchanged.isEmpty()) {

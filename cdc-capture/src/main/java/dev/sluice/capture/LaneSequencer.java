@@ -40,6 +40,7 @@ final class LaneSequencer {
     private final byte[] lane;
     private final byte[] epoch;
     private final Set<TableId> tables;
+    private final Set<TableId> keyless;
     private final ChangeEncoder encoder = new ChangeEncoder();
     private final Map<Schema, Route> routes = new IdentityHashMap<>();
     private final Map<TableId, Route> routesByTable = new HashMap<>();
@@ -50,13 +51,21 @@ final class LaneSequencer {
     private long xid;
     private long heldCommittedMicros;
 
-    private record Route(TableId table, String topic) {}
+    /**
+     * @param hasKey else Debezium may take a unique index over columns with nulls for a key, and moves rows between
+     *     its values
+     */
+    private record Route(TableId table, String topic, boolean hasKey) {}
+
+    /** All changes of a table without a key go here, so that whoever reads the topic has them in order. */
+    private static final Integer KEYLESS_PARTITION = 0;
 
     /** A transaction of the lane that is complete: all its records have gone out. */
     record Boundary(long seq, Lsn end) {}
 
     /**
      * @param seq the last number given before
+     * @param keyless those whose replica identity is FULL because they have no key
      * @param out takes the numbered records in order
      */
     LaneSequencer(
@@ -66,6 +75,7 @@ final class LaneSequencer {
             long epoch,
             long seq,
             Set<TableId> tables,
+            Set<TableId> keyless,
             Consumer<ProducerRecord<byte[], byte[]>> out) {
         this.topics = topics;
         this.transactionTopic = debeziumPrefix + ".transaction";
@@ -74,6 +84,7 @@ final class LaneSequencer {
         this.epoch = Headers.number(epoch);
         this.seq = seq;
         this.tables = tables;
+        this.keyless = keyless;
         this.out = out;
     }
 
@@ -133,18 +144,22 @@ final class LaneSequencer {
         if (route == null) {
             return;
         }
-        byte[] key = record.key() == null ? null : encoder.key((Struct) record.key());
+        if (route.hasKey() && record.key() == null && !value.getString("op").equals("t")) {
+            throw brokenStream("a change of %s comes without a key".formatted(route.table()));
+        }
+        byte[] key = record.key() == null || !route.hasKey() ? null : encoder.key((Struct) record.key());
         byte[] body = encoder.change(
                 value.getString("op"),
                 route.table(),
+                route.hasKey(),
                 value.getStruct("before"),
                 value.getStruct("after"),
                 new Lsn(source.getInt64("lsn")),
                 source.getInt64("txId"),
                 source.getInt64("ts_us"));
         ProducerRecord<byte[], byte[]> change =
-                hold(new ProducerRecord<>(route.topic(), null, key, body), source);
-        if (!record.headers().isEmpty()) {
+                hold(new ProducerRecord<>(route.topic(), route.hasKey() ? null : KEYLESS_PARTITION, key, body), source);
+        if (route.hasKey() && !record.headers().isEmpty()) {
             keyHeader(record, change, Headers.NEW_KEY);
             keyHeader(record, change, Headers.OLD_KEY);
         }
@@ -162,7 +177,7 @@ final class LaneSequencer {
         if (known == null && !routes.containsKey(schema)) {
             TableId table = new TableId(source.getString("schema"), source.getString("table"));
             known = tables.contains(table)
-                    ? routesByTable.computeIfAbsent(table, t -> new Route(t, topics.change(t)))
+                    ? routesByTable.computeIfAbsent(table, t -> new Route(t, topics.change(t), !keyless.contains(t)))
                     : null;
             routes.put(schema, known);
         }

@@ -15,7 +15,7 @@ import org.slf4j.LoggerFactory;
 
 /**
  * Writes a heartbeat marker into the source's WAL at every interval, and looks every few seconds at what Debezium does
- * not notice or notices too late: slot given up, publication changed, topic deleted.
+ * not notice or notices too late: slot given up, publication changed, topic deleted, partitions attached or detached.
  *
  * <p>The heartbeat lets the slot move while nobody writes to the lane's tables, and measures lag then.
  *
@@ -29,6 +29,7 @@ final class SourceWatch implements SourceLock.Watch {
     private final Publication publication;
     private final Topics topics;
     private final Checkpoint checkpoint;
+    private final Partitions partitions;
     private final long beatNanos;
     private final String address;
     private final Consumer<RuntimeException> onFailure;
@@ -42,11 +43,13 @@ final class SourceWatch implements SourceLock.Watch {
             Publication publication,
             Topics topics,
             Checkpoint checkpoint,
+            Partitions partitions,
             Consumer<RuntimeException> onFailure) {
         this.slot = slot;
         this.publication = publication;
         this.topics = topics;
         this.checkpoint = checkpoint;
+        this.partitions = partitions;
         this.address = config.source().address();
         this.beatNanos = config.capture().heartbeatInterval().toNanos();
         this.onFailure = onFailure;
@@ -63,6 +66,7 @@ final class SourceWatch implements SourceLock.Watch {
                 lookedAt = System.nanoTime();
                 slot.require(session);
                 publication.requireSame(session, checkpoint);
+                partitions.look(session);
                 topics.requireSame(checkpoint.topicIds());
             }
         } catch (Failure.Retryable e) {

@@ -39,6 +39,7 @@ final class Events implements AutoCloseable {
                   RETURN NULL;
                 END $$;
                 CREATE TRIGGER note AFTER INSERT OR UPDATE ON events FOR EACH ROW EXECUTE FUNCTION note();
+                ALTER TABLE events ENABLE ALWAYS TRIGGER note;
                 """);
     }
 

@@ -35,7 +35,8 @@ class SurvivalIT {
               ON CONFLICT (id) DO UPDATE SET times = public.audit.times + 1;
               RETURN NULL;
             END $$;
-            CREATE TRIGGER counted AFTER INSERT OR UPDATE ON entries FOR EACH ROW EXECUTE FUNCTION count_entry();""";
+            CREATE TRIGGER counted AFTER INSERT OR UPDATE ON entries FOR EACH ROW EXECUTE FUNCTION count_entry();
+            ALTER TABLE entries ENABLE ALWAYS TRIGGER counted;""";
 
     private static ThreeServers servers;
 

@@ -116,6 +116,9 @@ public final class Preflight {
         try {
             for (LaneConfig lane : config.lanes()) {
                 findings.addAll(TargetPreflight.findings(source, target.get(), config, lane));
+                if (source.isPresent()) {
+                    findings.addAll(new SequenceChecks(source.get(), target.get(), lane).findings());
+                }
             }
         } catch (SQLException e) {
             findings.add(incomplete(config.target(), e));

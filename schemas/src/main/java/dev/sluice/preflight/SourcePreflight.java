@@ -55,6 +55,20 @@ public final class SourcePreflight {
         return findings.list();
     }
 
+    /**
+     * Findings of the lane's tables alone: published without a replica identity, a table that the application could
+     * update until now cannot be updated any more.
+     *
+     * @throws SQLException as the driver gives it
+     */
+    public static List<Finding> tableFindings(Connection source, LaneConfig lane) throws SQLException {
+        Findings findings = new Findings("source");
+        if (version(source) >= OLDEST_VERSION) {
+            new SourceTables(source, lane, findings).check();
+        }
+        return findings.list();
+    }
+
     static int version(Connection connection) throws SQLException {
         return Sql.one(connection, "SELECT current_setting('server_version_num')::int", row -> row.getInt(1));
     }

@@ -61,7 +61,37 @@ final class SourceTables {
             }
         }
         partitions(tables);
+        generatedIdentities(tables);
         inheritance(tables);
+    }
+
+    /** From 18 on the server refuses updates of a table whose old row would be published without a part of it. */
+    private void generatedIdentities(List<TableId> tables) throws SQLException {
+        Sql.list(
+                source,
+                "SELECT n.nspname, c.relname, ARRAY(SELECT a.attname::text FROM pg_catalog.pg_attribute a"
+                        + " WHERE a.attrelid = c.oid AND a.attgenerated <> '' AND NOT a.attisdropped ORDER BY a.attnum)"
+                        + Sql.OF_TABLES
+                        + """
+                WHERE c.relreplident = 'f' AND current_setting('server_version_num')::int >= 180000
+                  AND EXISTS (SELECT FROM pg_catalog.pg_attribute a
+                              WHERE a.attrelid = c.oid AND NOT a.attisdropped
+                                AND (a.attgenerated = 'v' OR a.attgenerated = 's' AND NOT EXISTS (
+                                    SELECT FROM pg_catalog.pg_publication p
+                                    WHERE p.pubname = ? AND to_jsonb(p) ->> 'pubgencols' = 's')))""",
+                row -> {
+                    TableId table = Sql.table(row, 1);
+                    findings.error(
+                            table,
+                            "its replica identity is FULL and holds generated columns (%s): once published, the source refuses"
+                                            .formatted(String.join(", ", Sql.texts(row, 3)))
+                                    + " to update or delete its rows",
+                            "ALTER TABLE %s REPLICA IDENTITY DEFAULT; with a primary key, or USING INDEX …".formatted(table.quoted()));
+                    return true;
+                },
+                Sql.schemas(tables),
+                Sql.names(tables),
+                lane.publication());
     }
 
     private void absent(TableId table, Optional<TableAccess> other) throws SQLException {
@@ -129,14 +159,22 @@ final class SourceTables {
         String alter = "ALTER TABLE %s ".formatted(shape.id().quoted());
         List<String> primaryKey = shape.primaryKey();
         boolean identityLacksKey = shape.replicaIdentity() == 'i' && !shape.identityIndex().containsAll(primaryKey);
-        if (shape.keyColumns().isEmpty()) {
+        if (shape.keyColumns().isEmpty() && shape.replicaIdentity() == 'f') {
+            findings.warning(
+                    shape.id(),
+                    "has no key: each update or delete searches its whole table in the target for one row with all the old values",
+                    indexes.candidate()
+                            .map(index -> alter + "REPLICA IDENTITY USING INDEX %s;".formatted(TableId.quote(index)))
+                            .orElse(alter + "ADD PRIMARY KEY (…); or leave it, if it is small or rows are only added"));
+        } else if (shape.keyColumns().isEmpty()) {
             findings.error(
                     shape.id(),
                     "has no usable key: no primary key, and no index as replica identity",
                     indexes.candidate()
                             .map(index -> alter + "REPLICA IDENTITY USING INDEX %s;".formatted(TableId.quote(index)))
                             .orElse(alter + "ADD PRIMARY KEY (…); or, with a unique index over NOT NULL columns, "
-                                    + alter + "REPLICA IDENTITY USING INDEX …;"));
+                                    + alter + "REPLICA IDENTITY USING INDEX …; or, found slowly by whole rows, "
+                                    + alter + "REPLICA IDENTITY FULL;"));
         } else if (shape.replicaIdentity() == 'n' || shape.replicaIdentity() == 'i' && shape.identityIndex().isEmpty()) {
             findings.error(
                     shape.id(),

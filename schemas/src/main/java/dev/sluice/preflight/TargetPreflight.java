@@ -202,7 +202,7 @@ public final class TargetPreflight {
                 }
             }
         }
-        triggers(targets);
+        new TriggerChecks(target, lane, findings).check();
         foreignKeys(targets);
     }
 
@@ -265,29 +265,6 @@ public final class TargetPreflight {
                     "is not permanent: after a crash its rows are gone, and the progress says they were written",
                     "ALTER TABLE %s SET LOGGED;".formatted(table.quoted()));
         }
-    }
-
-    private void triggers(List<TableId> targets) throws SQLException {
-        Sql.list(
-                target,
-                "SELECT n.nspname, c.relname, t.tgname"
-                        + Sql.OF_TABLES
-                        + """
-                JOIN pg_catalog.pg_trigger t ON t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A')
-                WHERE t.tgparentid = 0
-                ORDER BY 1, 2, 3""",
-                row -> {
-                    TableId table = Sql.table(row, 1);
-                    findings.warning(
-                            table,
-                            "trigger %s fires for every row that is applied, after it has fired at the source"
-                                    .formatted(row.getString(3)),
-                            "ALTER TABLE %s DISABLE TRIGGER %s; until the cutover"
-                                    .formatted(table.quoted(), TableId.quote(row.getString(3))));
-                    return true;
-                },
-                Sql.schemas(targets),
-                Sql.names(targets));
     }
 
     /** A foreign key holds only if its parent is filled before: by the same lane, in the source's order. */

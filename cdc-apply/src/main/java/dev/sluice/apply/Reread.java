@@ -1,0 +1,97 @@
+package dev.sluice.apply;
+
+import dev.sluice.apply.RowChange.Kind;
+import dev.sluice.catalog.Catalog;
+import dev.sluice.catalog.TableShape;
+import dev.sluice.config.DatabaseConfig;
+import dev.sluice.config.Databases;
+import dev.sluice.schemas.Failure;
+import dev.sluice.schemas.TableId;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.sql.Types;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+import java.util.stream.Collectors;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Reads single rows again from the source: those that a change presupposes and the target does not have.
+ *
+ * <p>The row comes as it is now, which may be later than the change; the changes between then and now follow in the stream
+ * and end where the row is already. A row that is gone at the source is gone here when the stream gets there.
+ *
+ * <p>Threads: the lane's. A connection lives for one row.
+ */
+final class Reread {
+    private static final Logger log = LoggerFactory.getLogger(Reread.class);
+
+    private final DatabaseConfig source;
+    private long count;
+
+    Reread(DatabaseConfig source) {
+        this.source = source;
+    }
+
+    /**
+     * The row that the change leaves behind, whole; empty if the source does not have it any more.
+     *
+     * @throws Failure.Retryable if the source cannot be asked
+     */
+    Optional<RowChange> row(RowChange change) {
+        TargetTable table = change.table();
+        count++;
+        try (Connection connection = Databases.connect(source, "sluice-apply reread")) {
+            TableShape shape = Catalog.read(connection, List.of(table.source())).get(table.source());
+            Optional<RowChange> row = shape == null ? Optional.empty() : read(connection, change, table.sourceColumns(shape));
+            log.warn(
+                    "{}: a row that a change of some columns presupposes is missing; {}, key columns {}; {} rows read again since"
+                            + " this run began; somebody else writes to the target, or its first copy was not whole",
+                    table.id(),
+                    row.isPresent() ? "it is taken from the source as it is now" : "the source has it no more, so it is left out",
+                    table.keyNames(),
+                    count);
+            return row;
+        } catch (SQLException e) {
+            throw new Failure.Retryable(
+                    "source %s: reading a row of %s again (SQLSTATE %s)"
+                            .formatted(source.address(), table.source(), e.getSQLState()),
+                    e);
+        }
+    }
+
+    private static Optional<RowChange> read(Connection connection, RowChange change, List<String> columns)
+            throws SQLException {
+        TargetTable table = change.table();
+        try (Statement set = connection.createStatement()) {
+            set.execute("SET DateStyle = 'ISO, YMD'; SET IntervalStyle = postgres; SET TimeZone = 'UTC'; SET xmlbinary = base64;"
+                    + " SET lc_monetary = 'C'; SET bytea_output = hex; SET extra_float_digits = 3");
+        }
+        String sql = "SELECT "
+                + columns.stream().map(column -> TableId.quote(column) + "::text").collect(Collectors.joining(", "))
+                + " FROM " + table.source().quoted() + " WHERE "
+                + table.keyNames().stream().map(key -> TableId.quote(key) + " = ?").collect(Collectors.joining(" AND "));
+        try (PreparedStatement query = connection.prepareStatement(sql)) {
+            for (int i = 0; i < table.keyNames().size(); i++) {
+                query.setObject(i + 1, change.key().values().get(i), Types.OTHER);
+            }
+            try (ResultSet row = query.executeQuery()) {
+                if (!row.next()) {
+                    return Optional.empty();
+                }
+                int[] places = columns.stream().mapToInt(table::place).toArray();
+                String[] values = new String[table.width()];
+                Arrays.fill(values, RowChange.ABSENT);
+                for (int i = 0; i < places.length; i++) {
+                    values[places[i]] = row.getString(i + 1);
+                }
+                return Optional.of(new RowChange(table, Kind.UPSERT, change.key(), values, null));
+            }
+        }
+    }
+}
