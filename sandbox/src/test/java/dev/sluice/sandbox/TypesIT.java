@@ -213,8 +213,10 @@ class TypesIT {
                         type.values().stream().filter(value -> value.length() < 100).toList());
                 candidates.put(type.name() + "[]", IntStream.range(0, 5).mapToObj(shorter::array).toList());
                 sqlTypes.put(type.name() + "[]", type.sql() + "[]");
-                candidates.put("domain over " + type.name(), some.stream().map(value -> "(" + value + ")::" + type.domain()).toList());
-                sqlTypes.put("domain over " + type.name(), type.domain());
+                if (!type.name().equals("mood")) { // its domain is not over it
+                    candidates.put("domain over " + type.name(), some.stream().map(value -> "(" + value + ")::" + type.domain()).toList());
+                    sqlTypes.put("domain over " + type.name(), type.domain());
+                }
                 candidates.put("composite of " + type.name(), IntStream.range(0, 4).mapToObj(shorter::composite).toList());
                 sqlTypes.put("composite of " + type.name(), type.composite());
             }
