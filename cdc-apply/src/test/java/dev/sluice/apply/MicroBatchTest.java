@@ -54,6 +54,21 @@ class MicroBatchTest {
     }
 
     @Test
+    void rowsWithoutAKeyAreNotFoldedAndKeepTheirOrder() {
+        RowChange put = new RowChange(other, Kind.ROW, null, new String[] {"1"}, null);
+        RowChange changed = new RowChange(other, Kind.ROW, null, new String[] {"2"}, Key.of("1"));
+        RowChange gone = new RowChange(other, Kind.ROW, null, null, Key.of("2"));
+
+        List<Step> steps = MicroBatch.fold(List.of(put, upsert("1", "a"), put, changed, gone, truncate(other), put))
+                .orElseThrow();
+
+        assertThat(steps).hasSize(2);
+        assertThat(steps.get(0).keyless()).containsExactly(put, put, changed, gone);
+        assertThat(steps.get(0).rows().get(table).of(Kind.UPSERT)).containsExactly(upsert("1", "a"));
+        assertThat(steps.get(1).keyless()).containsExactly(put);
+    }
+
+    @Test
     void aChangeOfKeyStaysBetweenWhatCameBeforeAndAfterIt() {
         RowChange move = new RowChange(table, Kind.MOVE, Key.of("2"), new String[] {"2", "a"}, Key.of("1"));
 
