@@ -195,11 +195,12 @@ final class TargetTable {
         return columns.size() - 1;
     }
 
-    /** The columns of the source that come in the stream and are mapped. */
+    /** The columns of the source that come in the stream by now and are mapped. */
     List<String> sourceColumns(TableShape shape) {
         return shape.columns().stream()
                 .filter(column -> !column.generated() && !mapping.exclude().contains(column.name()))
                 .map(Column::name)
+                .filter(this::isExpected)
                 .toList();
     }
 
