@@ -82,7 +82,7 @@ final class ApplyRun {
             target.commit();
             first = progress.read(target);
             isBeyond = first.isBeyond() || nextLarge.isBeyond;
-            SchemaDesk desk = new SchemaDesk(config, lane, target);
+            SchemaDesk desk = new SchemaDesk(config, lane, lock);
             Preflight.require(desk.findings(), warned);
             try {
                 held = desk.release(first);

@@ -39,15 +39,17 @@ final class HeldReplay {
     private static final int MOST_QUEUED = 5_000;
 
     private final PipelineConfig config;
+    private final LaneLock lock;
     private final Connection target;
     private final TargetTables tables;
     private final Position lane;
     private final EventDecoder decoder = new EventDecoder();
 
     /** @param lane where the lane stands */
-    HeldReplay(PipelineConfig config, Connection target, TargetTables tables, Position lane) {
+    HeldReplay(PipelineConfig config, LaneLock lock, TargetTables tables, Position lane) {
         this.config = config;
-        this.target = target;
+        this.lock = lock;
+        this.target = lock.connection();
         this.tables = tables;
         this.lane = lane;
     }
@@ -88,6 +90,7 @@ final class HeldReplay {
                 Map<TopicPartition, Long> ends = consumer.endOffsets(queues.keySet());
                 long deadline = System.nanoTime() + PATIENCE.toNanos();
                 while (!queues.values().stream().allMatch(queue -> queue.isRead)) {
+                    lock.keep(true);
                     if (poll(consumer, queues, ends, position.seq())) {
                         deadline = System.nanoTime() + PATIENCE.toNanos();
                     } else if (System.nanoTime() > deadline) {

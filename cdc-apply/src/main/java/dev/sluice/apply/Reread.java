@@ -46,7 +46,7 @@ final class Reread {
     Optional<RowChange> row(RowChange change) {
         TargetTable table = change.table();
         count++;
-        try (Connection connection = Databases.connect(source, "sluice-apply reread")) {
+        try (Connection connection = Databases.connectBriefly(source, "sluice-apply reread")) {
             TableShape shape = Catalog.read(connection, List.of(table.source())).get(table.source());
             Optional<RowChange> row = shape == null ? Optional.empty() : read(connection, change, table.sourceColumns(shape));
             log.warn(

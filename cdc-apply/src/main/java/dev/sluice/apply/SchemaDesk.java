@@ -47,6 +47,7 @@ final class SchemaDesk {
 
     private final PipelineConfig config;
     private final LaneConfig lane;
+    private final LaneLock lock;
     private final Connection target;
     private final SourceColumns columns;
     private final HeldTables heldTables;
@@ -55,10 +56,11 @@ final class SchemaDesk {
     private Map<TableId, TableShape> shapes = Map.of();
     private long lookedAt = System.nanoTime();
 
-    SchemaDesk(PipelineConfig config, LaneConfig lane, Connection target) {
+    SchemaDesk(PipelineConfig config, LaneConfig lane, LaneLock lock) {
         this.config = config;
         this.lane = lane;
-        this.target = target;
+        this.lock = lock;
+        this.target = lock.connection();
         this.columns = new SourceColumns(ApplyLane.name(config, lane));
         this.heldTables = new HeldTables(ApplyLane.name(config, lane));
     }
@@ -84,7 +86,8 @@ final class SchemaDesk {
 
     /** A backlog can be applied while the source is away. */
     private <T> T withSource(Question<T> question) throws SQLException {
-        try (Connection source = Databases.connect(config.source(), "sluice-apply preflight")) {
+        lock.keep(true); // asking the source may take a while
+        try (Connection source = Databases.connectBriefly(config.source(), "sluice-apply preflight")) {
             return question.ask(Optional.of(source));
         } catch (SQLException e) {
             if (target.isValid(1)) {
@@ -172,25 +175,20 @@ final class SchemaDesk {
         Set<String> ignored = new LinkedHashSet<>();
         List<String> added = new ArrayList<>();
         for (String column : change.columns()) {
-            if (!mapping.exclude().contains(column) && shape.column(mapping.targetColumn(column)).isEmpty()) {
-                if (known.isPresent() && known.get().ignored().contains(column)) {
-                    ignored.add(column);
-                } else {
-                    switch (mapping.policy().newColumns()) {
-                        case IGNORE -> {
-                            ignored.add(column);
-                            log.warn(
-                                    "lane {}: {} has a new column '{}' at the source, which {} lacks: its values are left out; cure: add"
-                                            + " it there, then copy them as docs/runbook.md says",
-                                    lane.name(), table, column, mapping.target());
-                        }
-                        case ADD -> added.add(column);
-                        case STOP -> throw new TableStopped(
-                                table,
-                                "the source has a new column '%s', which %s lacks".formatted(column, mapping.target()),
-                                "ALTER TABLE %s ADD COLUMN %s ...; or exclude '%s'"
-                                        .formatted(mapping.target().quoted(), TableId.quote(mapping.targetColumn(column)), column));
+            boolean isLacking = !mapping.exclude().contains(column) && shape.column(mapping.targetColumn(column)).isEmpty();
+            if (isLacking && known.isPresent() && known.get().ignored().contains(column)) {
+                ignored.add(column);
+            } else if (isLacking) {
+                switch (mapping.policy().newColumns()) {
+                    case IGNORE -> {
+                        ignored.add(column);
+                        log.warn(
+                                "lane {}: {} has a new column '{}' at the source, which {} lacks: its values are left out;"
+                                        + " cure: add it there, then copy them as docs/runbook.md says",
+                                lane.name(), table, column, mapping.target());
                     }
+                    case ADD -> added.add(column);
+                    case STOP -> throw stoppedByNew(mapping, column);
                 }
             }
         }
@@ -200,11 +198,21 @@ final class SchemaDesk {
         log.info("lane {}: the rows of {} have the columns {} from here on", lane.name(), table, change.columns());
     }
 
+    private static TableStopped stoppedByNew(TableMapping mapping, String column) {
+        return new TableStopped(
+                mapping.source(),
+                "the source has a new column '%s', which %s lacks".formatted(column, mapping.target()),
+                "ALTER TABLE %s ADD COLUMN %s ...; or exclude '%s'"
+                        .formatted(mapping.target().quoted(), TableId.quote(mapping.targetColumn(column)), column));
+    }
+
     private TableShape shape(TableMapping mapping) throws SQLException {
         TableShape shape = Catalog.read(target, List.of(mapping.target())).get(mapping.target());
         if (shape == null) {
             throw new TableStopped(
-                    mapping.source(), "target table %s is missing".formatted(mapping.target()), "create it, `sluice check` prints the SQL");
+                    mapping.source(),
+                    "target table %s is missing".formatted(mapping.target()),
+                    "create it, `sluice check` prints the SQL");
         }
         return shape;
     }
@@ -222,7 +230,8 @@ final class SchemaDesk {
                 String alter = "ALTER TABLE %s ".formatted(mapping.target().quoted());
                 throw new TableStopped(
                         mapping.source(),
-                        "the source has dropped or renamed column '%s'%s".formatted(column, news.isEmpty() ? "" : ", new are " + news),
+                        "the source has dropped or renamed column '%s'%s"
+                                .formatted(column, news.isEmpty() ? "" : ", new are " + news),
                         (news.isEmpty() ? "" : alter + "RENAME COLUMN %s TO ...; or ".formatted(TableId.quote(name)))
                                 + alter + "DROP COLUMN %s; or, to keep its values as they are, exclude '%s'"
                                         .formatted(TableId.quote(name), column));
@@ -357,7 +366,7 @@ final class SchemaDesk {
                     TargetTables tables = TargetTables.read(target, lane, config.source());
                     Optional<Columns> known = Optional.ofNullable(columns.read(target).get(table));
                     TargetTable to = tables.of(mapping(table).orElseThrow(), known);
-                    new HeldReplay(config, target, tables, position).run(to, heldTables);
+                    new HeldReplay(config, lock, tables, position).run(to, heldTables);
                     return true;
                 } catch (SchemaChange e) {
                     target.rollback();

@@ -19,9 +19,8 @@ import java.util.stream.Stream;
  * values are.
  *
  * <p>A text is what the type's output function prints under the settings of {@link RowComparison}, except: floats and
- * timestamps are the bytes of their send functions, which no setting touches, {@code char(n)} keeps its padding, and {@code xml} is printed, which
- * leaves its encoding declaration out, as the stream does.
- * Texts longer than {@value #LONG} bytes are replaced by their SHA-256 in the server, so neither side's long values
+ * timestamps are the bytes of their send functions, which no setting touches, {@code char(n)} keeps its padding, and
+ * {@code xml} is printed, which leaves its encoding declaration out, as the stream does. Texts longer than {@value #LONG} bytes are replaced by their SHA-256 in the server, so neither side's long values
  * travel.
  *
  * <p>Rows come ordered by their key's texts as UTF-8 bytes: the one order that both servers and Java agree about,

@@ -28,6 +28,7 @@ public final class Databases {
 
     private static final Duration CONNECT_TIMEOUT = Duration.ofSeconds(10);
     private static final Duration LOGIN_TIMEOUT = Duration.ofSeconds(20);
+    private static final Duration BRIEF_TIMEOUT = Duration.ofSeconds(4);
 
     private Databases() {}
 
@@ -62,6 +63,19 @@ public final class Databases {
     /** One connection outside any pool, in autocommit. */
     public static Connection connect(DatabaseConfig database, String applicationName) throws SQLException {
         return DriverManager.getConnection(url(database), properties(database, applicationName));
+    }
+
+    /**
+     * A connection for a quick question, by someone who must not be kept waiting: each step fails after some seconds.
+     *
+     * @param applicationName as {@code pg_stat_activity} shows it
+     */
+    public static Connection connectBriefly(DatabaseConfig database, String applicationName) throws SQLException {
+        Properties properties = properties(database, applicationName);
+        for (String timeout : new String[] {"connectTimeout", "loginTimeout", "socketTimeout"}) {
+            properties.setProperty(timeout, Long.toString(BRIEF_TIMEOUT.toSeconds()));
+        }
+        return DriverManager.getConnection(url(database), properties);
     }
 
     /**
