@@ -159,7 +159,8 @@ final class BenchmarkMeasurements {
         if (failure.get() != null) {
             throw new IllegalStateException("could not write probes", failure.get());
         }
-        pipeline.awaitInTarget(nextProbe - 1);
+        pipeline.probe(nextProbe); // behind the last change of the load
+        pipeline.awaitInTarget(nextProbe++);
     }
 
     private void probe(AtomicReference<Exception> failure) {
