@@ -47,11 +47,6 @@ final class ApplyLane {
         this.outage = new Outage(log, lane.name(), "applying");
     }
 
-    /** The lane's name in the target, where several pipelines may meet. */
-    static String name(PipelineConfig config, LaneConfig lane) {
-        return config.name() + "." + lane.name();
-    }
-
     /**
      * Returns when a stop was requested.
      *
@@ -59,7 +54,7 @@ final class ApplyLane {
      */
     void run() throws InterruptedException {
         while (!stop.isRequested()) {
-            try (LaneLock lock = LaneLock.take(config.target(), name(config, lane), stop)) {
+            try (LaneLock lock = LaneLock.take(config.target(), config.nameInTarget(lane), stop)) {
                 if (lock.isHeld()) {
                     serve(new ApplyRun(config, lane, lock, nextLarge));
                 }

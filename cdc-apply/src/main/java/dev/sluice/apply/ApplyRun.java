@@ -66,7 +66,7 @@ final class ApplyRun {
         this.lane = lane;
         this.lock = lock;
         this.target = lock.connection();
-        this.progress = new Progress(ApplyLane.name(config, lane));
+        this.progress = new Progress(config.nameInTarget(lane));
         this.nextLarge = nextLarge;
     }
 

@@ -5,7 +5,6 @@ import dev.sluice.process.Failpoints;
 import dev.sluice.schemas.Failure;
 import java.sql.Connection;
 import java.sql.SQLException;
-import java.sql.Statement;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -111,7 +110,7 @@ final class BatchWriter {
         List<RowChange> changes = new ArrayList<>();
         batch.forEach(transaction -> changes.addAll(transaction.changes()));
         try {
-            begin();
+            tables.deferConstraints(target);
             writer.writeAsSets(changes);
             commit(batch, isAll);
         } catch (SQLException e) {
@@ -126,7 +125,7 @@ final class BatchWriter {
 
     private void writeInOrder(List<SourceTransaction> batch, List<RowChange> changes, boolean isAll) throws SQLException {
         try {
-            begin();
+            tables.deferConstraints(target);
             writer.writeInOrder(changes);
             commit(batch, isAll);
         } catch (Failure.Poison e) {
@@ -135,7 +134,7 @@ final class BatchWriter {
                 throw e;
             }
             for (int i = 0; i < batch.size(); i++) {
-                begin();
+                tables.deferConstraints(target);
                 writer.writeInOrder(batch.get(i).changes());
                 commit(batch.subList(i, i + 1), isAll && i == batch.size() - 1);
             }
@@ -146,7 +145,7 @@ final class BatchWriter {
     void writePart(SourceTransaction part) throws SQLException {
         if (!isStreaming) {
             isStreaming = true;
-            begin();
+            tables.deferConstraints(target);
         }
         writeLarge(part, false);
     }
@@ -191,14 +190,6 @@ final class BatchWriter {
             throw stopped;
         });
         return e;
-    }
-
-    private void begin() throws SQLException {
-        if (tables.hasDeferrable()) {
-            try (Statement defer = target.createStatement()) {
-                defer.execute("SET CONSTRAINTS ALL DEFERRED");
-            }
-        }
     }
 
     private void commit(List<SourceTransaction> batch, boolean isAll) throws SQLException {

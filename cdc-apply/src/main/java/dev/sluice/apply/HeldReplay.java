@@ -9,7 +9,6 @@ import dev.sluice.schemas.Headers;
 import dev.sluice.schemas.TableId;
 import java.sql.Connection;
 import java.sql.SQLException;
-import java.sql.Statement;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Collection;
@@ -225,11 +224,7 @@ final class HeldReplay {
         }
 
         private void writeOnce(Optional<HeldTables> ended, boolean isInOrder) throws SQLException {
-            if (tables.hasDeferrable()) {
-                try (Statement defer = target.createStatement()) {
-                    defer.execute("SET CONSTRAINTS ALL DEFERRED");
-                }
-            }
+            tables.deferConstraints(target);
             if (batch != null && isInOrder) {
                 rows.writeInOrder(batch.changes());
             } else if (batch != null) {

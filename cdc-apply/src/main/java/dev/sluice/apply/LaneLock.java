@@ -2,6 +2,7 @@ package dev.sluice.apply;
 
 import dev.sluice.config.DatabaseConfig;
 import dev.sluice.config.Databases;
+import dev.sluice.config.TextForm;
 import dev.sluice.process.StopSignal;
 import dev.sluice.schemas.Failure;
 import java.sql.Connection;
@@ -87,9 +88,7 @@ final class LaneLock implements AutoCloseable {
             set.execute("SET plan_cache_mode = force_generic_plan");
             set.execute("SET lock_timeout = '30s'");
             // how the source printed the values; rows without a key are found by it
-            set.execute("SET DateStyle = 'ISO, YMD'; SET IntervalStyle = postgres; SET TimeZone = 'UTC';"
-                    + " SET xmlbinary = base64; SET lc_monetary = 'C'; SET xmloption = content; SET array_nulls = on;"
-                    + " SET bytea_output = hex; SET extra_float_digits = 3");
+            set.execute(TextForm.sql() + " SET xmloption = content; SET array_nulls = on");
         }
         return connection;
     }

@@ -5,6 +5,7 @@ import dev.sluice.catalog.Catalog;
 import dev.sluice.catalog.TableShape;
 import dev.sluice.config.DatabaseConfig;
 import dev.sluice.config.Databases;
+import dev.sluice.config.TextForm;
 import dev.sluice.schemas.Failure;
 import dev.sluice.schemas.TableId;
 import java.sql.Connection;
@@ -69,8 +70,7 @@ final class Reread {
             throws SQLException {
         TargetTable table = change.table();
         try (Statement set = connection.createStatement()) {
-            set.execute("SET DateStyle = 'ISO, YMD'; SET IntervalStyle = postgres; SET TimeZone = 'UTC'; SET xmlbinary = base64;"
-                    + " SET lc_monetary = 'C'; SET bytea_output = hex; SET extra_float_digits = 3");
+            set.execute(TextForm.sql());
         }
         String sql = "SELECT "
                 + columns.stream().map(column -> TableId.quote(column) + "::text").collect(Collectors.joining(", "))

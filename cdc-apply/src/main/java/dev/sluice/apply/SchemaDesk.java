@@ -61,8 +61,8 @@ final class SchemaDesk {
         this.lane = lane;
         this.lock = lock;
         this.target = lock.connection();
-        this.columns = new SourceColumns(ApplyLane.name(config, lane));
-        this.heldTables = new HeldTables(ApplyLane.name(config, lane));
+        this.columns = new SourceColumns(config.nameInTarget(lane));
+        this.heldTables = new HeldTables(config.nameInTarget(lane));
     }
 
     SourceColumns columns() {

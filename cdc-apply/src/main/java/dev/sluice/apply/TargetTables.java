@@ -17,6 +17,7 @@ import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.sql.Statement;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -147,9 +148,13 @@ final class TargetTables {
                 known);
     }
 
-    /** Whether there is a constraint whose check can wait for the end of the transaction. */
-    boolean hasDeferrable() {
-        return hasDeferrable;
+    /** At the beginning of a transaction: checks that can wait for its end do. */
+    void deferConstraints(Connection target) throws SQLException {
+        if (hasDeferrable) {
+            try (Statement defer = target.createStatement()) {
+                defer.execute("SET CONSTRAINTS ALL DEFERRED");
+            }
+        }
     }
 
     /** Tables whose deletions reach rows of other tables, which is not kept from happening. */

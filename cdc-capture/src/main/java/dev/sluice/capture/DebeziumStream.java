@@ -5,6 +5,7 @@ import dev.sluice.config.Databases;
 import dev.sluice.config.LaneConfig;
 import dev.sluice.config.PipelineConfig;
 import dev.sluice.config.TableMapping;
+import dev.sluice.config.TextForm;
 import dev.sluice.schemas.ControlRecord;
 import dev.sluice.schemas.TableId;
 import io.debezium.embedded.Connect;
@@ -168,8 +169,7 @@ final class DebeziumStream {
         // server lets go of the slot of a capture that is silent, which otherwise takes a minute
         settings.setProperty(
                 "database.options",
-                "-c DateStyle=ISO,YMD -c IntervalStyle=postgres -c TimeZone=UTC -c extra_float_digits=3"
-                        + " -c bytea_output=hex -c xmlbinary=base64 -c lc_monetary=C"
+                TextForm.options()
                         // names in regclass and its kin: with their schema, unless that is pg_catalog
                         + " -c search_path=pg_catalog -c quote_all_identifiers=off"
                         + " -c wal_sender_timeout=15s");

@@ -6,6 +6,7 @@ import dev.sluice.config.DatabaseConfig;
 import dev.sluice.config.Databases;
 import dev.sluice.config.PipelineConfig;
 import dev.sluice.config.TableMapping;
+import dev.sluice.config.TextForm;
 import dev.sluice.schemas.Failure;
 import dev.sluice.schemas.Stop;
 import dev.sluice.schemas.TableId;
@@ -37,16 +38,10 @@ public final class RowComparison {
      * path has none.
      */
     private static final String SETTINGS =
-            """
+            TextForm.sql()
+                    + """
             SET search_path = pg_catalog;
-            SET TimeZone = 'UTC';
-            SET DateStyle = 'ISO, YMD';
-            SET IntervalStyle = 'postgres';
-            SET extra_float_digits = 3;
-            SET bytea_output = 'hex';
-            SET xmlbinary = 'base64';
             SET xmloption = 'content';
-            SET lc_monetary = 'C';
             SET quote_all_identifiers = off;
             SET standard_conforming_strings = on;
             SET statement_timeout = 0;

@@ -17,6 +17,11 @@ public record PipelineConfig(
         CaptureConfig capture,
         ApplyConfig apply) {
 
+    /** The lane's name in the target, where several pipelines may meet. */
+    public String nameInTarget(LaneConfig lane) {
+        return name + "." + lane.name();
+    }
+
     public TopicNames topics() {
         return new TopicNames(kafka.topicPrefix());
     }

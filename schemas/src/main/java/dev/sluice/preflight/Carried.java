@@ -23,7 +23,7 @@ final class Carried {
 
     static Carried read(Connection target, PipelineConfig config, LaneConfig lane) throws SQLException {
         Carried carried = new Carried();
-        String name = config.name() + "." + lane.name();
+        String name = config.nameInTarget(lane);
         // made last, so the other is there too; a role that may not read it is told so elsewhere
         boolean isThere = Sql.one(
                 target,
