@@ -59,6 +59,7 @@ final class Pipeline implements AutoCloseable {
     private final ThreeServers servers;
     private final String name;
     private final int partitions;
+    private final boolean backfill;
     private final String settings;
     private final Function<String, List<String>> jvm;
     private final Path directory;
@@ -72,6 +73,7 @@ final class Pipeline implements AutoCloseable {
         servers = builder.servers;
         name = builder.name;
         partitions = builder.partitions;
+        backfill = builder.backfill;
         settings = builder.settings;
         jvm = builder.jvm.orElse(ClassArchive::quickJvm);
         directory = Path.of("target", "processes", name).toAbsolutePath();
@@ -97,6 +99,7 @@ final class Pipeline implements AutoCloseable {
         private final ThreeServers servers;
         private final String name;
         private int partitions = 1;
+        private boolean backfill;
         private String settings = "";
         private Optional<Function<String, List<String>>> jvm = Optional.empty();
 
@@ -108,6 +111,12 @@ final class Pipeline implements AutoCloseable {
         /** Of each change topic. */
         Builder partitions(int partitions) {
             this.partitions = partitions;
+            return this;
+        }
+
+        /** Rows that are there before the first start are copied. */
+        Builder backfilling() {
+            backfill = true;
             return this;
         }
 
@@ -164,6 +173,7 @@ final class Pipeline implements AutoCloseable {
                 source: %s
                 target: %s
                 kafka: {bootstrapServers: "%s", partitions: %d}
+                backfill: %s
                 %s
                 tables: [%s]
                 """
@@ -173,6 +183,7 @@ final class Pipeline implements AutoCloseable {
                         yaml(servers.target(), targetDatabase()),
                         servers.kafka().bootstrapServers(),
                         partitions,
+                        backfill ? "auto" : "none",
                         settings,
                         String.join(", ", tables));
     }

@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.MissingNode;
 import com.fasterxml.jackson.dataformat.yaml.YAMLMapper;
+import dev.sluice.config.PipelineConfig.Backfill;
 import java.io.IOException;
 import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
@@ -68,7 +69,8 @@ public final class ConfigReader {
         List<LaneConfig> lanes = new LanesReader(root, name, kafka.topicPrefix(), problems).lanes();
         CaptureConfig capture = capture(root.section("capture"));
         ApplyConfig apply = apply(root.section("apply"), target);
-        return new PipelineConfig(name, source, target, kafka, lanes, capture, apply);
+        Backfill backfill = root.oneOf("backfill", Backfill.AUTO);
+        return new PipelineConfig(name, source, target, kafka, lanes, capture, apply, backfill);
     }
 
     private static DatabaseConfig database(String role, ConfigSection section) {

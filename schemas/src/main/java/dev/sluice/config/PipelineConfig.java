@@ -15,7 +15,28 @@ public record PipelineConfig(
         KafkaConfig kafka,
         List<LaneConfig> lanes,
         CaptureConfig capture,
-        ApplyConfig apply) {
+        ApplyConfig apply,
+        Backfill backfill) {
+
+    /** What happens with rows that are there before the lane is. */
+    public enum Backfill {
+        /** Apply reads every table from the source that it has never read. */
+        AUTO,
+        /** They are read when somebody asks for it. */
+        NONE
+    }
+
+    /** Without a backfill. */
+    public PipelineConfig(
+            String name,
+            DatabaseConfig source,
+            DatabaseConfig target,
+            KafkaConfig kafka,
+            List<LaneConfig> lanes,
+            CaptureConfig capture,
+            ApplyConfig apply) {
+        this(name, source, target, kafka, lanes, capture, apply, Backfill.NONE);
+    }
 
     /** The lane's name in the target, where several pipelines may meet. */
     public String nameInTarget(LaneConfig lane) {
