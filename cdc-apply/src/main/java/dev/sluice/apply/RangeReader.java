@@ -50,6 +50,7 @@ final class RangeReader implements AutoCloseable {
     private static final int BLOCK_BYTES = 64 << 10;
     /** The server's name for the rows of a range that has rows in the target already. */
     private static final TableId STAGED = new TableId("pg_temp", "sluice_reread");
+    private static final TableId SURPLUS = new TableId("pg_temp", "sluice_surplus");
 
     private final PipelineConfig config;
     private final RereadStore store;
@@ -253,9 +254,7 @@ final class RangeReader implements AutoCloseable {
 
     /** Nothing of the target's own checks and triggers runs where the stream would not let it either. */
     private void begin(TargetTable table) throws SQLException {
-        if (!store.isRun(target, run)) {
-            throw new Progress.Lost(lane);
-        }
+        requireRun();
         target.commit();
         if (table.suppressed() == Suppressed.ALL) {
             set(target, "SET LOCAL session_replication_role = replica");
@@ -362,9 +361,7 @@ final class RangeReader implements AutoCloseable {
         TargetTable table = reread.table();
         Scope scope = reread.scope();
         return thread.submit(() -> {
-            if (!store.isRun(target, run)) {
-                throw new Progress.Lost(lane);
-            }
+            requireRun();
             if (table.suppressed() == Suppressed.ALL) {
                 set(target, "SET LOCAL session_replication_role = origin"); // the writer sets it as it needs it
             }
@@ -450,12 +447,11 @@ final class RangeReader implements AutoCloseable {
     // ---- rows that the source does not have
 
     /**
-     * Takes rows out of the target that the source does not have, or has with other unique values. All of the table is to do:
-     * what is taken out wrongly the reads bring back.
+     * Finds rows of the target that the source does not have, or has with other unique values, for {@link #clear}.
      *
      * @return the position behind which the target has nothing that the source had only before
      */
-    Future<Lsn> sweep(TableReread reread) {
+    Future<Lsn> seekSurplus(TableReread reread) {
         TargetTable table = reread.table();
         Scope scope = reread.scope();
         return thread.submit(() -> {
@@ -465,11 +461,11 @@ final class RangeReader implements AutoCloseable {
             Set<String> unique = Set.copyOf(otherUnique(table, true));
             List<String> columns = shape.columns().stream()
                     .map(Column::name)
-                    .filter(name -> shape.keyColumns().contains(name)
-                            || unique.contains(mapping.targetColumn(name)) && isCarried(table, name))
+                    .filter(name -> isCarried(table, name)
+                            && (shape.keyColumns().contains(name) || unique.contains(mapping.targetColumn(name))))
                     .toList();
             begin(table);
-            stage(table, columns.stream().filter(name -> isCarried(table, name)).toList());
+            stage(table, columns);
             source.setAutoCommit(true);
             copy(
                     "COPY (SELECT %s FROM %s) TO STDOUT".formatted(selected(columns, mapping), table.source().quoted()),
@@ -484,14 +480,38 @@ final class RangeReader implements AutoCloseable {
                             ? "s.%1$s = t.%1$s".formatted(TableId.quote(name))
                             : "s.%1$s::text IS NOT DISTINCT FROM t.%1$s::text".formatted(TableId.quote(name)))
                     .collect(Collectors.joining(" AND "));
-            set(target, "DELETE FROM %s AS t WHERE NOT EXISTS (SELECT 1 FROM %s AS s WHERE %s)"
-                    .formatted(table.id().quoted(), STAGED.quoted(), same));
-            store.swept(target, reread.source());
-            Failpoints.reach("reread.before-swept");
-            target.commit();
+            set(target, "CREATE TEMP TABLE %s ON COMMIT DROP AS SELECT %s FROM %s AS t WHERE NOT EXISTS (SELECT 1 FROM %s AS s WHERE %s)"
+                    .formatted(TableId.quote(SURPLUS.table()), quoted(key), table.id().quoted(), STAGED.quoted(), same));
             mark();
+            Failpoints.reach("reread.sought");
             return until;
         });
+    }
+
+    /**
+     * Takes the surplus rows out. All of the table is to do, and the lane adds nothing to it meanwhile: what is taken out
+     * wrongly the reads bring back.
+     */
+    Future<Void> clear(TableReread reread) {
+        TargetTable table = reread.table();
+        List<String> key = reread.scope().keys().names(table.mapping());
+        return thread.submit(() -> {
+            requireRun();
+            String same = key.stream()
+                    .map(name -> "s.%1$s = t.%1$s".formatted(TableId.quote(name)))
+                    .collect(Collectors.joining(" AND "));
+            set(target, "DELETE FROM %s AS t USING %s AS s WHERE %s".formatted(table.id().quoted(), SURPLUS.quoted(), same));
+            store.swept(target, reread.source());
+            target.commit();
+            return null;
+        });
+    }
+
+    /** To the end of the transaction no other run can begin. */
+    private void requireRun() throws SQLException {
+        if (!store.isRun(target, run)) {
+            throw new Progress.Lost(lane);
+        }
     }
 
     private static boolean isCarried(TargetTable table, String sourceColumn) {

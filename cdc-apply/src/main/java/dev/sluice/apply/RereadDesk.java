@@ -87,7 +87,6 @@ final class RereadDesk implements AutoCloseable {
         private Duration pause = Duration.ofMillis(100);
         /** All of the table must wait for this one thing. */
         private Desk exclusive;
-        private Lsn sweptUntil;
 
         Work(RereadStore.Table request, TableReread reread) {
             this.request = request;
@@ -99,7 +98,6 @@ final class RereadDesk implements AutoCloseable {
             return exclusive == null
                     && request.state() != State.FAILED
                     && !request.isPaused()
-                    && sweptUntil == null
                     && System.nanoTime() - notBefore >= 0;
         }
 
@@ -319,7 +317,6 @@ final class RereadDesk implements AutoCloseable {
                 desk.isFree();
             }
         }
-        work.sweptUntil = null;
         if (work.request.state() != State.REQUESTED) {
             work.reread.truncated();
             store.start(target, work.reread.source(), true, 0);
@@ -350,10 +347,6 @@ final class RereadDesk implements AutoCloseable {
             step(desk, position);
         }
         for (Work work : List.copyOf(unfinished.values())) {
-            if (work.sweptUntil != null && position.end().compareTo(work.sweptUntil) >= 0) {
-                work.sweptUntil = null;
-                work.reread.swept();
-            }
             if (work.reread.isPrepared() && work.reread.intervals().isDone()) {
                 finish(work);
                 unfinished.remove(work.reread.source());
@@ -408,10 +401,7 @@ final class RereadDesk implements AutoCloseable {
         } else if (desk.preparing != null && desk.preparing.isDone()) {
             result(desk, desk.preparing).ifPresent(prepared -> prepared(desk, prepared));
         } else if (desk.sweeping != null && desk.sweeping.isDone()) {
-            result(desk, desk.sweeping).ifPresent(until -> {
-                desk.work.sweptUntil = until;
-                desk.isFree();
-            });
+            sweep(desk, position);
         } else if (desk.planning != null && desk.planning.isDone()) {
             result(desk, desk.planning).ifPresent(planned -> planned(desk, planned));
         } else if (desk.piece != null) {
@@ -428,7 +418,7 @@ final class RereadDesk implements AutoCloseable {
         } else if (mustSweep(work)) {
             desk.work = work;
             work.exclusive = desk;
-            desk.sweeping = desk.reader.sweep(reread);
+            desk.sweeping = desk.reader.seekSurplus(reread);
         } else {
             reread.intervals().firstToDo().ifPresent(interval -> {
                 desk.work = work;
@@ -498,21 +488,20 @@ final class RereadDesk implements AutoCloseable {
         }
     }
 
-    private void join(Desk desk) throws SQLException {
-        Work work = desk.work;
-        Future<Void> joining = desk.reader.join(work.reread, desk.piece);
-        while (!joining.isDone()) {
-            lock.keep(false);
-            try {
-                joining.get(1, TimeUnit.SECONDS);
-            } catch (TimeoutException | ExecutionException e) {
-                log.trace("joining", e); // asked again, and said below
-            } catch (InterruptedException e) {
-                Thread.currentThread().interrupt();
-                throw new Failure.Retryable("interrupted", e);
+    private void sweep(Desk desk, Position position) throws SQLException {
+        Optional<Lsn> until = result(desk, desk.sweeping);
+        if (until.isPresent() && position.end().compareTo(until.get()) >= 0) {
+            TableReread reread = desk.work.reread;
+            if (isDone(desk, desk.reader.clear(reread))) {
+                reread.swept();
+                desk.isFree();
             }
         }
-        if (isDone(desk, joining)) {
+    }
+
+    private void join(Desk desk) throws SQLException {
+        Work work = desk.work;
+        if (isDone(desk, desk.reader.join(work.reread, desk.piece))) {
             work.reread.intervals().done(desk.piece);
             passed.removeIf(desk.read.snapshot()::sees);
             store.keepPassed(target, passed);
@@ -539,7 +528,19 @@ final class RereadDesk implements AutoCloseable {
 
     // ---- results of readers
 
-    private boolean isDone(Desk desk, Future<Void> future) {
+    /** Waits for the reader while the lane stands still. */
+    private boolean isDone(Desk desk, Future<Void> future) throws SQLException {
+        while (!future.isDone()) {
+            lock.keep(false);
+            try {
+                future.get(1, TimeUnit.SECONDS);
+            } catch (TimeoutException | ExecutionException e) {
+                log.trace("waiting for a reader", e); // asked again, and said below
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                throw new Failure.Retryable("interrupted", e);
+            }
+        }
         return failure(desk, future).isEmpty();
     }
 

@@ -1,10 +1,15 @@
 package dev.sluice.sandbox;
 
+import dev.sluice.apply.RereadStore;
+import dev.sluice.apply.RereadStore.Throttle;
+import dev.sluice.config.Databases;
+import dev.sluice.config.PipelineConfig;
 import dev.sluice.schemas.TableId;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.List;
+import java.util.OptionalLong;
 import java.util.Random;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.locks.LockSupport;
@@ -42,6 +47,35 @@ final class RereadTables {
             CREATE TABLE emptied (id integer PRIMARY KEY, n integer);
             """;
 
+    /** What somebody may have done to the target. */
+    static final String DAMAGE =
+            """
+            SET session_replication_role = replica;
+            DELETE FROM numbers WHERE id % 3 = 0;
+            UPDATE numbers SET note = 'wrong', long = 'wrong' WHERE id % 7 = 1;
+            INSERT INTO numbers SELECT -g, 0, 'phantom', NULL FROM generate_series(1, 50) g;
+            UPDATE texts SET n = -1 WHERE n % 5 = 0;
+            INSERT INTO texts SELECT 'ö phantom ' || g, g FROM generate_series(1, 50) g;
+            DELETE FROM uuids;
+            DELETE FROM pairs WHERE a % 2 = 0;
+            INSERT INTO decimals SELECT g + 0.125, 0 FROM generate_series(1, 50) g ON CONFLICT DO NOTHING;
+            UPDATE handed SET place = NULL;
+            UPDATE handed SET place = 100000 - id;
+            INSERT INTO handed SELECT 50000 + g, g FROM generate_series(1, 300) g;
+            DELETE FROM children WHERE id % 2 = 0;
+            UPDATE children SET parent = 1 WHERE id % 3 = 0;
+            DELETE FROM parents WHERE id % 4 = 0;
+            UPDATE parts SET n = -1 WHERE id % 3 = 0;
+            DELETE FROM bags WHERE a < 50;
+            INSERT INTO bags VALUES (1, 'phantom'), (1, 'phantom');
+            INSERT INTO empties VALUES (-1, -1);
+            INSERT INTO emptied SELECT -g, -1 FROM generate_series(1, 50) g;
+            """;
+
+    /** So few rows to a range that there are many of them. */
+    private static final Throttle SMALL_RANGES =
+            new Throttle(OptionalLong.of(700), OptionalLong.empty(), OptionalLong.empty());
+
     /** Above what stays in the row. */
     private static final String LONG = "(SELECT string_agg(md5(random()::text), '') FROM generate_series(1, 120))";
 
@@ -70,6 +104,25 @@ final class RereadTables {
                 INSERT INTO emptied SELECT g, g FROM generate_series(1, %1$d) g;
                 """
                 .formatted(rows, LONG);
+    }
+
+    /**
+     * Asks for all of them to be read.
+     *
+     * @param before done in the same transaction of the target
+     */
+    static void request(PipelineConfig config, String kind, String before) throws SQLException {
+        RereadStore store = new RereadStore(config.nameInTarget(config.lanes().get(0)));
+        try (Connection target = Databases.connect(config.target(), "test");
+                Statement statement = target.createStatement()) {
+            RereadStore.createTables(target);
+            target.setAutoCommit(false);
+            statement.execute(before);
+            for (TableId table : ALL) {
+                store.request(target, table, kind, "", SMALL_RANGES);
+            }
+            target.commit();
+        }
     }
 
     /** One session's endless work. */
