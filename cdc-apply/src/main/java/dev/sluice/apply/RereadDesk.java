@@ -51,6 +51,7 @@ import org.slf4j.LoggerFactory;
  */
 final class RereadDesk implements AutoCloseable {
     private static final Logger log = LoggerFactory.getLogger(RereadDesk.class);
+    private static final String FOREIGN_KEY_VIOLATION = "23503";
     private static final int READERS = 2;
     private static final long LOOK_NANOS = Duration.ofSeconds(1).toNanos();
     private static final long SHOW_NANOS = Duration.ofSeconds(10).toNanos();
@@ -599,9 +600,13 @@ final class RereadDesk implements AutoCloseable {
             return failure;
         }
         if (cause instanceof SQLException e) {
-            return "23505".equals(e.getSQLState()) || "23P01".equals(e.getSQLState())
-                    ? new Failure.Poison(TargetFailures.translate(doing, e).getMessage(), e)
-                    : TargetFailures.translate(doing, e);
+            Failure failure = TargetFailures.translate(doing, e);
+            return FOREIGN_KEY_VIOLATION.equals(e.getSQLState())
+                    ? new Failure.Poison(
+                            failure.getMessage() + "; foreign keys cannot hold while tables are read, and the role may not suspend"
+                                    + " them: GRANT SET ON PARAMETER session_replication_role TO it, or drop them until the end",
+                            e)
+                    : failure;
         }
         throw new IllegalStateException(doing, cause);
     }

@@ -55,6 +55,7 @@ class RereadKillIT {
                 writers.add(CompletableFuture.runAsync(
                         RereadTables.writer(pipeline.connectSource(), ROWS, seed + i, stop)));
             }
+            writers.add(CompletableFuture.runAsync(RereadTables.slowWriter(pipeline.connectSource(), stop)));
             RereadTables.request(pipeline.config(), "backfill", "");
             for (int round = 0; round < ROUNDS; round++) {
                 WHILE_COPYING.forEach(place -> dieAt(place, pipeline));

@@ -53,23 +53,23 @@ final class RereadTables {
             SET session_replication_role = replica;
             DELETE FROM numbers WHERE id % 3 = 0;
             UPDATE numbers SET note = 'wrong', long = 'wrong' WHERE id % 7 = 1;
-            INSERT INTO numbers SELECT -g, 0, 'phantom', NULL FROM generate_series(1, 50) g;
+            INSERT INTO numbers SELECT -g, 0, 'phantom', NULL FROM generate_series(1, 50) g ON CONFLICT DO NOTHING;
             UPDATE texts SET n = -1 WHERE n % 5 = 0;
-            INSERT INTO texts SELECT 'ö phantom ' || g, g FROM generate_series(1, 50) g;
+            INSERT INTO texts SELECT 'ö phantom ' || g, g FROM generate_series(1, 50) g ON CONFLICT DO NOTHING;
             DELETE FROM uuids;
             DELETE FROM pairs WHERE a % 2 = 0;
             INSERT INTO decimals SELECT g + 0.125, 0 FROM generate_series(1, 50) g ON CONFLICT DO NOTHING;
             UPDATE handed SET place = NULL;
             UPDATE handed SET place = 100000 - id;
-            INSERT INTO handed SELECT 50000 + g, g FROM generate_series(1, 300) g;
+            INSERT INTO handed SELECT 50000 + g, g FROM generate_series(1, 300) g ON CONFLICT DO NOTHING;
             DELETE FROM children WHERE id % 2 = 0;
             UPDATE children SET parent = 1 WHERE id % 3 = 0;
             DELETE FROM parents WHERE id % 4 = 0;
             UPDATE parts SET n = -1 WHERE id % 3 = 0;
             DELETE FROM bags WHERE a < 50;
             INSERT INTO bags VALUES (1, 'phantom'), (1, 'phantom');
-            INSERT INTO empties VALUES (-1, -1);
-            INSERT INTO emptied SELECT -g, -1 FROM generate_series(1, 50) g;
+            INSERT INTO empties VALUES (-1, -1) ON CONFLICT DO NOTHING;
+            INSERT INTO emptied SELECT -g, -1 FROM generate_series(1, 50) g ON CONFLICT DO NOTHING;
             """;
 
     /** So few rows to a range that there are many of them. */
@@ -112,13 +112,17 @@ final class RereadTables {
      * @param before done in the same transaction of the target
      */
     static void request(PipelineConfig config, String kind, String before) throws SQLException {
+        request(config, kind, before, ALL);
+    }
+
+    static void request(PipelineConfig config, String kind, String before, List<TableId> tables) throws SQLException {
         RereadStore store = new RereadStore(config.nameInTarget(config.lanes().get(0)));
         try (Connection target = Databases.connect(config.target(), "test");
                 Statement statement = target.createStatement()) {
             RereadStore.createTables(target);
             target.setAutoCommit(false);
             statement.execute(before);
-            for (TableId table : ALL) {
+            for (TableId table : tables) {
                 store.request(target, table, kind, "", SMALL_RANGES);
             }
             target.commit();
@@ -142,6 +146,25 @@ final class RereadTables {
                 }
             } catch (SQLException e) {
                 throw new AssertionError("the writer with seed " + seed + " failed", e);
+            }
+        };
+    }
+
+    /** Transactions that are open while ranges are read, and commit after them. */
+    static Runnable slowWriter(Connection source, AtomicBoolean stop) {
+        return () -> {
+            try (source;
+                    Statement statement = source.createStatement()) {
+                source.setAutoCommit(false);
+                for (int i = 0; !stop.get(); i++) {
+                    statement.execute(("INSERT INTO numbers VALUES (%1$d, 0, NULL, 'slow'); INSERT INTO texts VALUES ('slow %1$d', 0);"
+                                    + " INSERT INTO empties VALUES (-%1$d, 0)")
+                            .formatted(7_000_001 + 10 * i));
+                    LockSupport.parkNanos(1_000_000_000);
+                    source.commit();
+                }
+            } catch (SQLException e) {
+                throw new AssertionError("the slow writer failed", e);
             }
         };
     }
