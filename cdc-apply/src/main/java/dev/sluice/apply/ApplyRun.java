@@ -220,7 +220,7 @@ final class ApplyRun {
         TargetTable table = isDropping ? null : tablesByTopic.get(record.kafka().topic());
         if (table != null) {
             open.add(decoder.decode(record, table), record);
-        } else if (!isDropping) {
+        } else if (!isDropping && !held.isEmpty()) {
             rereads.passed(open.xid());
         }
         if (record.endsTransaction()) {

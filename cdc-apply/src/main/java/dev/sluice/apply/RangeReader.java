@@ -24,7 +24,9 @@ import java.sql.SQLException;
 import java.sql.Statement;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.List;
+import java.util.Map;
 import java.util.OptionalLong;
 import java.util.Set;
 import java.util.concurrent.ExecutorService;
@@ -35,6 +37,8 @@ import java.util.stream.Collectors;
 import org.postgresql.PGConnection;
 import org.postgresql.copy.CopyIn;
 import org.postgresql.copy.CopyOut;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Reads ranges of a table from the source into the target, by COPY, one at a time.
@@ -47,6 +51,9 @@ import org.postgresql.copy.CopyOut;
  * end before it calls the next.
  */
 final class RangeReader implements AutoCloseable {
+    private static final Logger log = LoggerFactory.getLogger(RangeReader.class);
+    private static final String CURRENT_SNAPSHOT = "SELECT pg_catalog.pg_current_snapshot()::text";
+    private static final long PATIENCE_NANOS = Duration.ofSeconds(10).toNanos();
     private static final int BLOCK_BYTES = 64 << 10;
     /** The server's name for the rows of a range that has rows in the target already. */
     private static final TableId STAGED = new TableId("pg_temp", "sluice_reread");
@@ -63,8 +70,13 @@ final class RangeReader implements AutoCloseable {
     private volatile boolean isGivenUp;
     private Rows open;
 
-    /** Both sides as they were looked at before the first range. */
-    record Prepared(Scope scope, boolean isEmpty, long rowsEstimated, List<Range> done) {}
+    /**
+     * Both sides as they were looked at before the first range.
+     *
+     * @param running transactions, 32 bits, of which the lane may have applied some already: the log has a commit before
+     *     snapshots do
+     */
+    record Prepared(Scope scope, boolean isEmpty, long rowsEstimated, List<Range> done, Set<Long> running) {}
 
     /** @param isBusy the source has more active sessions than the reread may meet */
     record Planned(boolean isBusy, Key hi) {}
@@ -106,7 +118,8 @@ final class RangeReader implements AutoCloseable {
             Scope scope = new Scope(keys, isNew ? isEmpty : request.wasEmpty(), hasOtherUnique);
             List<Range> done = isNew ? List.of() : ascending(keys, store.ranges(target, request.source()));
             target.commit();
-            return new Prepared(scope, isEmpty, estimate(shape), done);
+            Set<Long> running = isNew ? SourceSnapshot.parse(ask(source, CURRENT_SNAPSHOT)).runningInStream() : Set.of();
+            return new Prepared(scope, isEmpty, estimate(shape), done, running);
         });
     }
 
@@ -269,15 +282,23 @@ final class RangeReader implements AutoCloseable {
     /** Not before it sees what the lane has passed by: a commit shows in the log before it shows in snapshots. */
     private SourceSnapshot snapshot(Set<Long> passed) throws SQLException, InterruptedException {
         source.setAutoCommit(false);
+        long began = System.nanoTime();
+        boolean isSaid = false;
         while (true) {
             set(source, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY");
-            SourceSnapshot snapshot =
-                    SourceSnapshot.parse(ask(source, "SELECT pg_catalog.pg_current_snapshot()::text"));
+            SourceSnapshot snapshot = SourceSnapshot.parse(ask(source, CURRENT_SNAPSHOT));
             if (passed.stream().allMatch(snapshot::sees)) {
                 return snapshot;
             }
             source.rollback();
             requireNotGivenUp();
+            if (!isSaid && System.nanoTime() - began > PATIENCE_NANOS) {
+                isSaid = true;
+                log.info(
+                        "lane {}: reading waits for {} transactions of the source, which have begun before it was asked for, or"
+                                + " wait for a standby",
+                        lane, passed.stream().filter(xid -> !snapshot.sees(xid)).count());
+            }
             TimeUnit.MILLISECONDS.sleep(5);
         }
     }
@@ -456,6 +477,8 @@ final class RangeReader implements AutoCloseable {
         Scope scope = reread.scope();
         return thread.submit(() -> {
             isGivenUp = false;
+            connect();
+            set(source, scope.keys().searchPathSql());
             TableMapping mapping = table.mapping();
             TableShape shape = shape(reread.source());
             Set<String> unique = Set.copyOf(otherUnique(table, true));
@@ -520,6 +543,18 @@ final class RangeReader implements AutoCloseable {
                         .column(table.mapping().targetColumn(sourceColumn))
                         .filter(column -> !column.generated())
                         .isPresent();
+    }
+
+    // ---- at the end
+
+    /** What {@link ForeignKeyCheck} finds among the lane's tables, by target table. */
+    Future<Map<TableId, String>> orphans(Collection<TableId> all, Set<TableId> some) {
+        return thread.submit(() -> {
+            connect();
+            Map<TableId, String> orphans = ForeignKeyCheck.orphans(target, all, some);
+            target.commit();
+            return orphans;
+        });
     }
 
     // ---- connections

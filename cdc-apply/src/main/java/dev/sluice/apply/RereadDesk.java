@@ -61,6 +61,9 @@ final class RereadDesk implements AutoCloseable {
     private static final long MOST_ROWS = 10_000_000;
     private static final Duration LONGEST_PAUSE = Duration.ofSeconds(30);
 
+    /** Transactions that are kept in mind before it is asked which of them every snapshot sees. */
+    private static final int MOST_PASSED = 10_000;
+
     /** Changes put aside for one part; beyond it the part is read later, and smaller. */
     private static final long MOST_DEFERRED_BYTES = Math.min(32L << 20, Runtime.getRuntime().maxMemory() / 16);
 
@@ -70,7 +73,10 @@ final class RereadDesk implements AutoCloseable {
     private final Connection target;
     private final RereadStore store;
     private final Map<TableId, Work> unfinished = new TreeMap<>();
+    /** By target table, the source table. */
+    private final Map<TableId, TableId> finished = new TreeMap<>();
     private final List<Desk> desks = new ArrayList<>();
+    private Future<Map<TableId, String>> checking;
     private long run;
     private Map<TableId, RereadStore.Table> requests = Map.of();
     private Set<Long> passed = new TreeSet<>();
@@ -206,8 +212,11 @@ final class RereadDesk implements AutoCloseable {
         requests.put(table, store.read(target).get(table));
     }
 
-    /** @param byTopic the tables that are not held */
-    void open(TargetTables tables, Map<String, TargetTable> byTopic) {
+    /**
+     * @param byTopic the tables that are not held
+     * @throws Failure.Retryable if the source does not say which keys lie in ranges that are done
+     */
+    void open(TargetTables tables, Map<String, TargetTable> byTopic) throws SQLException {
         for (TargetTable table : byTopic.values()) {
             RereadStore.Table request = requests.get(table.source());
             if (request != null) {
@@ -219,6 +228,27 @@ final class RereadDesk implements AutoCloseable {
             for (int i = 0; i < READERS; i++) {
                 desks.add(new Desk(new RangeReader(config, store, lane.name(), run, tables, i)));
             }
+            for (Work work : unfinished.values()) {
+                if (work.request.state() != State.REQUESTED) {
+                    resume(work, desks.get(0));
+                }
+            }
+        }
+    }
+
+    /** Before the first change: one that is taken for a range to do, and is not, would be lost. */
+    private void resume(Work work, Desk desk) throws SQLException {
+        desk.work = work;
+        desk.preparing = desk.reader.prepare(work.request, work.reread.table());
+        Optional<Throwable> failure = awaited(desk, desk.preparing);
+        if (failure.isEmpty()) {
+            result(desk, desk.preparing).ifPresent(prepared -> prepared(desk, prepared));
+        } else if (work.request.state() == State.FAILED) {
+            store.request(target, work.reread.source(), work.request.kind(), work.request.condition(), work.request.throttle());
+            store.finish(target, work.reread.source(), State.FAILED, work.request.message());
+            target.commit();
+        } else {
+            throw new Failure.Retryable("reading %s cannot go on yet".formatted(work.reread.source()), failure.get());
         }
     }
 
@@ -343,18 +373,42 @@ final class RereadDesk implements AutoCloseable {
         if (System.nanoTime() - lookedAt > LOOK_NANOS && look()) {
             return true;
         }
-        boolean isFinished = false;
         for (Desk desk : desks) {
             step(desk, position);
         }
         for (Work work : List.copyOf(unfinished.values())) {
             if (work.reread.isPrepared() && work.reread.intervals().isDone()) {
                 finish(work);
-                unfinished.remove(work.reread.source());
-                isFinished = unfinished.isEmpty();
             }
         }
-        return isFinished;
+        return unfinished.isEmpty() && !finished.isEmpty() && isChecked();
+    }
+
+    /** Whether the foreign keys of what was read have been looked at; while they are, the lane goes on. */
+    private boolean isChecked() throws SQLException {
+        if (checking == null) {
+            List<TableId> all = lane.tables().stream().map(TableMapping::target).toList();
+            checking = desks.get(0).reader.orphans(all, Set.copyOf(finished.keySet()));
+        }
+        if (!checking.isDone()) {
+            return false;
+        }
+        try {
+            for (Map.Entry<TableId, String> orphans : checking.get().entrySet()) {
+                log.warn("lane {}: {}: {}", lane.name(), orphans.getKey(), orphans.getValue());
+                TableId source = finished.get(orphans.getKey());
+                if (source != null) {
+                    store.finish(target, source, State.DONE, orphans.getValue());
+                }
+            }
+        } catch (ExecutionException e) {
+            log.warn("lane {}: foreign keys could not be checked: {}", lane.name(), e.getCause().getMessage());
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new Failure.Retryable("interrupted", e);
+        }
+        target.commit();
+        return true;
     }
 
     /**
@@ -382,6 +436,7 @@ final class RereadDesk implements AutoCloseable {
                 work.request = request;
             }
         }
+        forgetSeenWhileIdle();
         if (System.nanoTime() - shownAt > SHOW_NANOS) {
             shownAt = System.nanoTime();
             unfinished.values().stream().filter(work -> work.request.rows() > 0).forEach(work -> log.info(
@@ -442,6 +497,8 @@ final class RereadDesk implements AutoCloseable {
         if (isNew) {
             inTarget(() -> {
                 store.start(target, work.reread.source(), prepared.isEmpty(), prepared.rowsEstimated());
+                prepared.running().forEach(this::passed);
+                beforeCommit();
                 work.request = store.read(target).get(work.reread.source());
             });
         }
@@ -504,11 +561,32 @@ final class RereadDesk implements AutoCloseable {
         Work work = desk.work;
         if (isDone(desk, desk.reader.join(work.reread, desk.piece))) {
             work.reread.intervals().done(desk.piece);
-            passed.removeIf(desk.read.snapshot()::sees);
-            store.keepPassed(target, passed);
-            passedSinceCommit.clear();
-            target.commit();
+            forgetSeen(desk.read.snapshot());
             desk.isFree();
+        }
+    }
+
+    private void forgetSeen(SourceSnapshot snapshot) throws SQLException {
+        passed.removeIf(snapshot::sees);
+        store.keepPassed(target, passed);
+        passedSinceCommit.clear();
+        target.commit();
+    }
+
+    /** While nothing is read, as where a reread has failed or is paused, nobody else takes a snapshot. */
+    private void forgetSeenWhileIdle() throws SQLException {
+        if (passed.size() > MOST_PASSED && !isBusy()) {
+            try (Connection asked = Databases.connectBriefly(config.source(), "sluice-apply snapshot");
+                    var query = asked.createStatement();
+                    var row = query.executeQuery("SELECT pg_catalog.pg_current_snapshot()::text")) {
+                row.next();
+                forgetSeen(SourceSnapshot.parse(row.getString(1)));
+            } catch (SQLException e) {
+                if (!target.isValid(1)) {
+                    throw e;
+                }
+                log.debug("the source was not asked for a snapshot: {}", e.getMessage());
+            }
         }
     }
 
@@ -516,6 +594,8 @@ final class RereadDesk implements AutoCloseable {
         store.finish(target, work.reread.source(), State.DONE, "");
         RereadStore.Table done = store.read(target).get(work.reread.source());
         target.commit();
+        unfinished.remove(work.reread.source());
+        finished.put(work.reread.table().id(), work.reread.source());
         log.info(
                 "lane {}: {} is in step with the source, {} rows were read", lane.name(), work.reread.source(), done.rows());
     }
@@ -531,6 +611,10 @@ final class RereadDesk implements AutoCloseable {
 
     /** Waits for the reader while the lane stands still. */
     private boolean isDone(Desk desk, Future<Void> future) throws SQLException {
+        return awaited(desk, future).isEmpty();
+    }
+
+    private Optional<Throwable> awaited(Desk desk, Future<?> future) throws SQLException {
         while (!future.isDone()) {
             lock.keep(false);
             try {
@@ -542,7 +626,7 @@ final class RereadDesk implements AutoCloseable {
                 throw new Failure.Retryable("interrupted", e);
             }
         }
-        return failure(desk, future).isEmpty();
+        return failure(desk, future);
     }
 
     private <T> Optional<T> result(Desk desk, Future<T> future) {

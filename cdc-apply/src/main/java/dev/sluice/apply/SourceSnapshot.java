@@ -2,6 +2,7 @@ package dev.sluice.apply;
 
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.stream.Collectors;
 
 /**
  * Which transactions of the source a read has seen.
@@ -41,6 +42,11 @@ record SourceSnapshot(long xmax, Set<Long> running) {
     boolean sees(long xid) {
         long full = full(xid);
         return full < xmax && !running.contains(full);
+    }
+
+    /** Those that were running, 32 bits. */
+    Set<Long> runningInStream() {
+        return running.stream().map(xid -> xid % EPOCH).collect(Collectors.toSet());
     }
 
     /** The stream leaves out how often the counter has gone round. */
