@@ -20,7 +20,7 @@ final class Amounts {
         }
         double size = bytes;
         int unit = -1;
-        while (Math.abs(size) >= 1000 && unit < UNITS.length - 1 || unit < 0) {
+        while (Math.abs(size) >= 999.5 && unit < UNITS.length - 1 || unit < 0) {
             size /= 1024;
             unit++;
         }

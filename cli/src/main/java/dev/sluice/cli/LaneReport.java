@@ -9,9 +9,9 @@ import dev.sluice.config.LaneConfig;
 import dev.sluice.config.TableMapping;
 import dev.sluice.schemas.TableId;
 import java.time.Duration;
-import java.util.Collection;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.TreeMap;
@@ -27,7 +27,7 @@ record LaneReport(LaneConfig lane, LaneStatus target, Optional<SlotStatus> slot,
     /** Tables that are not a state that the source had, and why not, by source table. */
     Map<TableId, String> notYet() {
         Map<TableId, String> not = new TreeMap<>();
-        target.rereads().values().stream()
+        rereads().stream()
                 .filter(table -> table.state() != State.DONE)
                 .forEach(table -> not.put(table.source(), switch (table.state()) {
                     case FAILED -> table.kind() + " has failed";
@@ -46,10 +46,10 @@ record LaneReport(LaneConfig lane, LaneStatus target, Optional<SlotStatus> slot,
                 .toList();
     }
 
-    /** What no restart and no waiting cures, a line each. */
+    /** Whether something stands that neither a restart nor waiting cures. */
     boolean needsPerson() {
         return !target.held().isEmpty()
-                || target.rereads().values().stream().anyMatch(table -> table.state() == State.FAILED)
+                || rereads().stream().anyMatch(table -> table.state() == State.FAILED)
                 || isSlotGone();
     }
 
@@ -81,8 +81,12 @@ record LaneReport(LaneConfig lane, LaneStatus target, Optional<SlotStatus> slot,
                 .orElse(OptionalLong.empty());
     }
 
-    Collection<RereadStore.Table> rereads() {
-        return target.rereads().values();
+    /** Those of tables that are still mapped; of others nothing is applied. */
+    List<RereadStore.Table> rereads() {
+        return lane.tables().stream()
+                .map(mapping -> target.rereads().get(mapping.source()))
+                .filter(Objects::nonNull)
+                .toList();
     }
 
     List<Held> held() {
