@@ -93,7 +93,7 @@ final class LaneLock implements AutoCloseable {
         return connection;
     }
 
-    private static boolean tryLock(Connection connection, String lane) throws SQLException {
+    static boolean tryLock(Connection connection, String lane) throws SQLException {
         try (PreparedStatement lock =
                 connection.prepareStatement("SELECT pg_try_advisory_lock(hashtextextended('sluice.apply ' || ?, 0))")) {
             lock.setString(1, lane);

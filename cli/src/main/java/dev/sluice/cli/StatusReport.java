@@ -109,7 +109,8 @@ final class StatusReport {
             return "nothing was ever applied";
         }
         if (lane.notYet().isEmpty()) {
-            return "every table is as the source was at this position";
+            return "every table is as the source was at this position"
+                    + (lane.neverRead().isEmpty() ? "" : ", those never read if they held no rows or were copied");
         }
         String not = lane.notYet().entrySet().stream()
                 .map(table -> "%s (%s)".formatted(table.getKey(), table.getValue()))
