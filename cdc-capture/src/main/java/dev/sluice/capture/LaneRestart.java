@@ -60,7 +60,9 @@ public final class LaneRestart implements AutoCloseable {
             String holder = SourceLock.holder(source, lane, slot);
             if (!holder.isEmpty()) {
                 throw new Failure.Fatal(
-                        Stop.SETUP, "lane %s: %s".formatted(lane.name(), holder), "stop every capture of the lane first, standbys too");
+                        Stop.SETUP,
+                        "lane %s: %s".formatted(lane.name(), holder),
+                        "stop every capture of the lane first, standbys too");
             }
             requireOurs(config, lane, slot.read(source));
             isOpen = true;

@@ -71,8 +71,8 @@ final class BackfillCommand implements Callable<Integer> {
         @Option(
                 names = "--limits",
                 description = {
-                    "Read on with the limits given by --rate, --bytes-rate and --while-active-below in place of the present ones;",
-                    "with none of them: without limits."
+                    "Read on with the limits given by --rate, --bytes-rate and --while-active-below in place of the present"
+                            + " ones; with none of them: without limits."
                 })
         private boolean isLimits;
     }

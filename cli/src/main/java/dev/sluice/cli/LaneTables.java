@@ -40,7 +40,9 @@ final class LaneTables {
         }
         if (!problems.isEmpty()) {
             throw new Failure.Fatal(
-                    Stop.USAGE, String.join(System.lineSeparator(), problems), "name mapped tables: " + String.join(", ", mapped.keySet()));
+                    Stop.USAGE,
+                    String.join(System.lineSeparator(), problems),
+                    "name mapped tables: " + String.join(", ", mapped.keySet()));
         }
         Map<LaneConfig, List<TableId>> selected = new LinkedHashMap<>();
         for (LaneConfig lane : pipeline.lanes()) {

@@ -104,7 +104,8 @@ final class RereadFollower {
             String nothing = "nothing has moved for %d s: ".formatted(RereadView.STALL.toSeconds());
             lines.add(nothing + (LaneStatus.isAtWork(target, pipeline.nameInTarget(lane))
                     ? "an apply holds lane %s, its log says what it waits for".formatted(lane.name())
-                    : "no apply seems to be at work on lane %s; start `sluice apply`, it does the reading".formatted(lane.name())));
+                    : "no apply seems to be at work on lane %s; start `sluice apply`, it does the reading"
+                            .formatted(lane.name())));
         }
         return lines;
     }

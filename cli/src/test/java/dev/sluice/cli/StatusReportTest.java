@@ -46,7 +46,8 @@ class StatusReportTest {
                         """
                         lane main
                           source      capture streams from slot sluice_shop_main, 2 kB behind; WAL kept for it: 8 kB
-                          applied     epoch 7, seq 2313, source position 0/1000, committed at the source 0.3 s ago, 4 kB behind the source
+                          applied     epoch 7, seq 2313, source position 0/1000, committed at the source 0.3 s ago, \
+                        4 kB behind the source
                           backfill    public.customers  done  5 rows in 20 s, 0 rows/s
                           backfill    public.orders  done  5 rows in 20 s, 0 rows/s
                           backfill    public.payments  done  5 rows in 20 s, 0 rows/s
@@ -132,7 +133,8 @@ class StatusReportTest {
 
         assertThat(json)
                 .contains("\"needsPerson\" : false", "\"lane\" : \"main\"", "\"applyIsAtWork\" : true", "\"state\" : \"ACTIVE\"")
-                .contains("\"slotLagBytes\" : 2048", "\"seq\" : 2313", "\"position\" : \"0/1000\"", "\"secondsSinceCommit\" : 0.3")
+                .contains("\"slotLagBytes\" : 2048", "\"seq\" : 2313", "\"position\" : \"0/1000\"")
+                .contains("\"secondsSinceCommit\" : 0.3")
                 .contains("\"bytesBehind\" : 4096", "\"rows\" : 600", "\"rowsPerSecond\" : 10", "\"finishedAt\" : null")
                 .contains("\"why\" : \"backfill is under way\"");
     }

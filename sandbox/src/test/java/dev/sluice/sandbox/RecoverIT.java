@@ -3,6 +3,7 @@ package dev.sluice.sandbox;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.sluice.apply.AppliersTables;
+import dev.sluice.capture.LaneRestart;
 import dev.sluice.cli.SluiceMain;
 import dev.sluice.config.KafkaClients;
 import dev.sluice.schemas.Stop;
@@ -97,6 +98,31 @@ class RecoverIT {
 
             requireItGoesOn(pipeline, 3);
             assertThat(pipeline.askTarget("SELECT count(*) FROM sluice.held_table")).isEqualTo("0");
+        }
+    }
+
+    @Test
+    void betweenItsTwoHalvesAnApplierFindsAHoleAndTheCommandIsSimplyDoneAgain() throws SQLException {
+        try (Pipeline pipeline = pipeline("recover_half")) {
+            Child capture = pipeline.startCapture();
+            Child apply = pipeline.startApply();
+            pipeline.awaitStreaming();
+            pipeline.onSource("INSERT INTO thing VALUES (1)");
+            pipeline.awaitCaughtUp();
+            makeRereadTables(pipeline);
+            stop(capture);
+            stop(apply);
+
+            try (LaneRestart half = LaneRestart.open(pipeline.config(), pipeline.config().lanes().get(0))) {
+                half.begin(0);
+            }
+            capture = pipeline.startCapture();
+            apply = pipeline.startApply();
+
+            assertThat(apply.awaitExit(PATIENCE)).isEqualTo(Stop.HOLE.exitCode());
+            stop(capture);
+            assertThat(sluice(pipeline, "recover", "--execute")).isZero();
+            requireItGoesOn(pipeline, 3);
         }
     }
 

@@ -50,7 +50,6 @@ class RereadCommandsIT {
         source = TestDatabase.create(server, "source");
         target = TestDatabase.create(server, "target");
         file = directory.resolve("pipeline.yml");
-        String database = "%s: {host: 127.0.0.1, port: %d, database: %s, user: %s, password: %s}";
         Files.writeString(
                 file,
                 """
@@ -64,9 +63,12 @@ class RereadCommandsIT {
                   - {source: public.orders, target: sales.orders}
                   - {source: public.notes, lane: side}
                 """
-                        .formatted(
-                                database.formatted("source", server.port(), "source", PostgresServer.USER, PostgresServer.PASSWORD),
-                                database.formatted("target", server.port(), "target", PostgresServer.USER, PostgresServer.PASSWORD)));
+                        .formatted(database("source"), database("target")));
+    }
+
+    private static String database(String name) {
+        return "%s: {host: 127.0.0.1, port: %d, database: %s, user: %s, password: %s}"
+                .formatted(name, server.port(), name, PostgresServer.USER, PostgresServer.PASSWORD);
     }
 
     @AfterAll
@@ -122,7 +124,8 @@ class RereadCommandsIT {
         assertThat(target.ask("SELECT rows FROM sluice.reread")).isEqualTo("7");
 
         assertThat(sluice("backfill", "--no-wait", "--table", "orders", "--again")).isZero();
-        assertThat(out.toString()).contains("public.orders: backfill requested, no limit; it was being read (backfill), and begins anew");
+        assertThat(out.toString())
+                .contains("public.orders: backfill requested, no limit; it was being read (backfill), and begins anew");
         assertThat(target.ask("SELECT state || rows || condition FROM sluice.reread")).isEqualTo("requested0");
     }
 
@@ -154,7 +157,8 @@ class RereadCommandsIT {
         awaitOut("public.orders     running  0 of about 2,000 rows (0%)");
         target.execute("UPDATE sluice.reread SET rows = 1000, message = 'waits for the lane'");
         awaitOut("1,000 of about 2,000 rows (50%)");
-        target.execute("UPDATE sluice.reread SET state = 'done', rows = 2010, message = 'foreign keys hold', finished_at = now()");
+        target.execute("UPDATE sluice.reread SET state = 'done', rows = 2010, message = 'foreign keys hold',"
+                + " finished_at = now()");
 
         assertThat(end(command)).isZero();
         assertThat(out.toString())
