@@ -17,6 +17,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -192,6 +193,23 @@ class RereadCommandsIT {
         target.execute("UPDATE sluice.reread SET state = 'done', started_at = now(), finished_at = now()");
 
         assertThat(end(command)).isZero();
+    }
+
+    @Test
+    void aSignalEndsTheFollowingAndNotTheWork() {
+        List<String> command = new ArrayList<>();
+        command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+        command.addAll(Pipeline.QUICK_JVM);
+        command.addAll(List.of("-cp", Pipeline.classPath(), SluiceMain.class.getName()));
+        command.addAll(List.of("backfill", "--table", "orders", "-c", file.toString()));
+        Child backfill = Child.start("backfill", command, Map.of(), directory.resolve("backfill.log"));
+        backfill.awaitLog("public.orders  requested", Duration.ofSeconds(10));
+
+        backfill.terminate();
+
+        assertThat(backfill.awaitExit(Duration.ofSeconds(10))).isEqualTo(143);
+        assertThat(backfill.log()).contains("not followed any more; the reading goes on in `sluice apply`");
+        assertThat(target.ask(STATES)).isEqualTo("orders backfill requested");
     }
 
     @Test
