@@ -113,7 +113,7 @@ final class RereadFollower {
     private Stop end() {
         if (view.hasFailed()) {
             out.println("a table has failed, the others go on; do what it says, then ask for it again:"
-                    + " `sluice backfill --table …` begins it anew");
+                    + " `sluice resync --table …` begins it anew");
             return Stop.FAILED;
         }
         return Stop.CLEAN;

@@ -175,7 +175,7 @@ class RereadCommandsIT {
         target.execute("UPDATE sluice.reread SET state = 'failed', message = 'no room left'");
 
         assertThat(end(command)).isEqualTo(1);
-        assertThat(out.toString()).contains("public.orders  FAILED; no room left", "`sluice backfill --table …` begins it anew");
+        assertThat(out.toString()).contains("public.orders  FAILED; no room left", "`sluice resync --table …` begins it anew");
         assertThat(sluice("status")).isEqualTo(1);
 
         assertThat(sluice("backfill", "--no-wait", "--table", "orders")).isZero();
