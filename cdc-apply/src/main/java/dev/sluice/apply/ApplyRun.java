@@ -15,6 +15,7 @@ import dev.sluice.schemas.Lsn;
 import dev.sluice.schemas.TableId;
 import java.sql.Connection;
 import java.sql.SQLException;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -33,6 +34,9 @@ import org.slf4j.LoggerFactory;
 final class ApplyRun {
     private static final Logger log = LoggerFactory.getLogger(ApplyRun.class);
 
+    /** How long the lane waits for records while a read may wait for it. */
+    private static final Duration BUSY = Duration.ofMillis(5);
+
     private final PipelineConfig config;
     private final LaneConfig lane;
     private final LaneLock lock;
@@ -46,6 +50,7 @@ final class ApplyRun {
     private Set<TableId> held = Set.of();
     private LaneConsumer consumer;
     private BatchWriter writer;
+    private RereadDesk rereads;
 
     /** Whole transactions that are not written yet, in lane order. */
     private final List<SourceTransaction> ready = new ArrayList<>();
@@ -79,14 +84,19 @@ final class ApplyRun {
     void serve(StopSignal stop, ApplyStats stats, Set<Finding> warned, Runnable onApplying) throws InterruptedException {
         try {
             Progress.createTables(target);
+            if (!RereadStore.isThere(target)) {
+                RereadStore.createTables(target);
+            }
             target.commit();
             first = progress.read(target);
             isBeyond = first.isBeyond() || nextLarge.isBeyond;
-            SchemaDesk desk = new SchemaDesk(config, lane, lock);
+            rereads = new RereadDesk(config, lane, lock);
+            SchemaDesk desk = new SchemaDesk(config, lane, lock, rereads);
             Preflight.require(desk.findings(), warned);
             try {
                 held = desk.release(first);
                 TargetTables tables = desk.carried(held, tablesByTopic);
+                rereads.open(tables, tablesByTopic);
                 Map<TopicPartition, Progress.Offset> saved = progress.readOffsets(target);
                 target.commit();
                 apply(stop, stats, tables, desk, saved, onApplying);
@@ -98,10 +108,16 @@ final class ApplyRun {
                 desk.hold(e);
             } catch (Failure.Poison e) {
                 target.rollback();
-                desk.hold(desk.explained(e, held).orElseThrow(() -> e));
+                if (!rereads.isAskedAnew()) {
+                    desk.hold(desk.explained(e, held).orElseThrow(() -> e));
+                }
             }
         } catch (SQLException e) {
             throw TargetFailures.translate("applying", e);
+        } finally {
+            if (rereads != null) {
+                rereads.close();
+            }
         }
     }
 
@@ -116,22 +132,30 @@ final class ApplyRun {
         try (LaneConsumer opened = new LaneConsumer(config, lane, saved, first)) {
             consumer = opened;
             writer = new BatchWriter(
-                    lock, progress, first, tables, tablesByTopic.values(), desk.columns(), consumer, stats, nextLarge);
+                    lock, progress, first, tables, tablesByTopic.values(), desk.columns(), consumer, stats, nextLarge,
+                    rereads);
             lock.used();
             log.info(
                     "lane {}: applying after seq {} of epoch {}, source position {}",
                     lane.name(), first.seq(), first.epoch(), first.end());
             onApplying.run();
             while (!stop.isRequested() && !(isAtRest() && desk.hasChanged(hasCommitted()))) {
-                consumer.poll(ready.isEmpty() ? LaneConsumer.IDLE : config.apply().linger());
+                consumer.poll(ready.isEmpty() ? idle() : config.apply().linger());
                 drain();
                 lock.keep(writer.isStreaming());
+                if (ready.isEmpty() && !writer.isStreaming() && rereads.turn(writer.position())) {
+                    break;
+                }
             }
             target.rollback();
             if (isAtRest()) {
                 writer.saveOffsets();
             }
         }
+    }
+
+    private Duration idle() {
+        return rereads.isBusy() ? BUSY : LaneConsumer.IDLE;
     }
 
     /** Everything that has arrived is written. */
@@ -191,11 +215,13 @@ final class ApplyRun {
 
     private void take(LaneRecord record) throws SQLException {
         if (open == null) {
-            open = new SourceTransaction(record.lsn());
+            open = new SourceTransaction(record);
         }
         TargetTable table = isDropping ? null : tablesByTopic.get(record.kafka().topic());
         if (table != null) {
             open.add(decoder.decode(record, table), record);
+        } else if (!isDropping) {
+            rereads.passed(open.xid());
         }
         if (record.endsTransaction()) {
             open.end(record);
@@ -223,6 +249,7 @@ final class ApplyRun {
         }
         isDropping = false;
         if (writer.isStreaming()) {
+            rereads.route(List.of(ended));
             writer.writeLastPart(ended);
             return;
         }
@@ -237,6 +264,7 @@ final class ApplyRun {
     private void endPart() throws SQLException {
         writeReady();
         if (writer.isStreaming() || isBeyond || open.firstLsn().compareTo(writer.position().end()) > 0) {
+            rereads.route(List.of(open));
             writer.writePart(open);
         } else {
             isDropping = true;
@@ -250,6 +278,7 @@ final class ApplyRun {
             ready.clear();
             readyRows = 0;
             readyBytes = 0;
+            rereads.route(batch);
             writer.write(batch, open == null);
         }
     }

@@ -35,6 +35,7 @@ final class BatchWriter {
     private final LaneConsumer consumer;
     private final ApplyStats stats;
     private final NextLarge nextLarge;
+    private final RereadDesk rereads;
 
     private Position position;
     /** Parts of a large transaction are in the open target transaction. */
@@ -75,7 +76,8 @@ final class BatchWriter {
             SourceColumns columns,
             LaneConsumer consumer,
             ApplyStats stats,
-            NextLarge nextLarge) {
+            NextLarge nextLarge,
+            RereadDesk rereads) {
         this.lock = lock;
         this.target = lock.connection();
         this.progress = progress;
@@ -87,6 +89,7 @@ final class BatchWriter {
         this.consumer = consumer;
         this.stats = stats;
         this.nextLarge = nextLarge;
+        this.rereads = rereads;
     }
 
     /** What the target has committed. */
@@ -207,6 +210,7 @@ final class BatchWriter {
         for (TargetTable table : changed) {
             columns.save(target, table.source(), table.news().orElseThrow());
         }
+        rereads.beforeCommit();
         Failpoints.reach("apply.before-commit");
         target.commit();
         Failpoints.reach("apply.after-commit");

@@ -195,7 +195,7 @@ final class HeldReplay {
 
         void take(LaneRecord record) throws SQLException {
             if (batch == null) {
-                batch = new SourceTransaction(record.lsn());
+                batch = new SourceTransaction(record);
             }
             batch.add(decoder.decode(record, table), record);
             last = record;

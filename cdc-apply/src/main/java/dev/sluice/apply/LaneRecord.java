@@ -48,6 +48,11 @@ record LaneRecord(
         return Lsn.parse(new String(header(Headers.LSN), StandardCharsets.US_ASCII));
     }
 
+    /** The source's transaction id, 32 bits. */
+    long xid() {
+        return Headers.number(header(Headers.XID));
+    }
+
     boolean has(String header) {
         return kafka.headers().lastHeader(header) != null;
     }

@@ -43,6 +43,10 @@ final class Progress {
         Lost(String lane, Position mine) {
             super("another applier has moved lane %s on from seq %d".formatted(lane, mine.seq()));
         }
+
+        Lost(String lane) {
+            super("another applier has taken lane %s".formatted(lane));
+        }
     }
 
     /** @param lane unique in the target: pipeline and lane */

@@ -101,7 +101,7 @@ public final class RereadStore {
     }
 
     /** Makes the tables; the schema is there. */
-    static void createTables(Connection target) throws SQLException {
+    public static void createTables(Connection target) throws SQLException {
         try (Statement create = target.createStatement()) {
             create.execute(
                     """

@@ -51,18 +51,23 @@ final class SchemaDesk {
     private final Connection target;
     private final SourceColumns columns;
     private final HeldTables heldTables;
+    private final RereadDesk rereads;
+    private final Set<TableId> reread;
     private boolean hasUntried;
     private final Set<TableId> watched = new TreeSet<>();
     private Map<TableId, TableShape> shapes = Map.of();
     private long lookedAt = System.nanoTime();
 
-    SchemaDesk(PipelineConfig config, LaneConfig lane, LaneLock lock) {
+    /** @param reread begins; the tables that it reads are asked for here */
+    SchemaDesk(PipelineConfig config, LaneConfig lane, LaneLock lock, RereadDesk rereads) throws SQLException {
         this.config = config;
         this.lane = lane;
         this.lock = lock;
         this.target = lock.connection();
         this.columns = new SourceColumns(config.nameInTarget(lane));
         this.heldTables = new HeldTables(config.nameInTarget(lane));
+        this.rereads = rereads;
+        this.reread = rereads.begin(columns.read(target).keySet());
     }
 
     SourceColumns columns() {
@@ -108,7 +113,7 @@ final class SchemaDesk {
      * @throws Failure.Fatal if one is missing
      */
     TargetTables carried(Set<TableId> held, Map<String, TargetTable> byTopic) throws SQLException {
-        TargetTables tables = TargetTables.read(target, lane, config.source());
+        TargetTables tables = TargetTables.read(target, lane, config.source(), reread);
         Map<TableId, Columns> known = withoutAdded(columns.read(target));
         for (TableMapping mapping : lane.tables()) {
             if (!held.contains(mapping.source())) {
@@ -298,6 +303,13 @@ final class SchemaDesk {
         return withSource(source -> TargetPreflight.misfits(source, target, config, lane, mapping(table).orElseThrow()));
     }
 
+    private void requireFits(TableId table) throws SQLException {
+        List<Finding> misfits = misfits(table);
+        if (!misfits.isEmpty()) {
+            throw stopped(table, misfits);
+        }
+    }
+
     private static TableStopped stopped(TableId table, List<Finding> misfits) {
         return new TableStopped(
                 table,
@@ -318,7 +330,7 @@ final class SchemaDesk {
         if (!misfits.isEmpty()) {
             return Optional.of(stopped(table, misfits));
         }
-        TableOrder order = TargetTables.read(target, lane, config.source()).order();
+        TableOrder order = TargetTables.read(target, lane, config.source(), reread).order();
         TableId own = mapping(table).orElseThrow().target();
         for (TableId other : held) {
             TableId otherTarget = mapping(other).orElseThrow().target();
@@ -344,7 +356,7 @@ final class SchemaDesk {
         while (hasProgress && !waiting.isEmpty()) {
             hasProgress = false;
             for (TableId table : List.copyOf(waiting)) {
-                if (heldTables.progress(table).read(target).equals(position)) {
+                if (!reread.contains(table) && heldTables.progress(table).read(target).equals(position)) {
                     hasUntried = true; // it has missed nothing yet, so there is nothing to try
                 } else if (isReleased(table, position, waiting)) {
                     waiting.remove(table);
@@ -363,9 +375,16 @@ final class SchemaDesk {
         try {
             for (int change = 0; change < MOST_CHANGES; change++) {
                 try {
-                    TargetTables tables = TargetTables.read(target, lane, config.source());
+                    TargetTables tables = TargetTables.read(target, lane, config.source(), reread);
                     Optional<Columns> known = Optional.ofNullable(columns.read(target).get(table));
                     TargetTable to = tables.of(mapping(table).orElseThrow(), known);
+                    if (reread.contains(table)) {
+                        requireFits(table);
+                        rereads.again(table);
+                        heldTables.release(target, table);
+                        target.commit();
+                        return true;
+                    }
                     new HeldReplay(config, lock, tables, position).run(to, heldTables);
                     return true;
                 } catch (SchemaChange e) {

@@ -14,13 +14,15 @@ import java.util.Map;
  */
 final class SourceTransaction {
     private final Lsn firstLsn;
+    private final long xid;
     private final List<RowChange> changes = new ArrayList<>();
     private final Map<TableId, Integer> counts = new HashMap<>();
     private long bytes;
     private LaneRecord end;
 
-    SourceTransaction(Lsn firstLsn) {
-        this.firstLsn = firstLsn;
+    SourceTransaction(LaneRecord first) {
+        this.firstLsn = first.lsn();
+        this.xid = first.xid();
     }
 
     /** Adds the next change; the delete half of a change of key gives way to the other half, which moves the row. */
@@ -47,6 +49,11 @@ final class SourceTransaction {
         return end;
     }
 
+    /** The source's transaction id, 32 bits. */
+    long xid() {
+        return xid;
+    }
+
     Lsn firstLsn() {
         return firstLsn;
     }
@@ -63,6 +70,12 @@ final class SourceTransaction {
     /** Changes per source table, also of those that are forgotten. */
     Map<TableId, Integer> counts() {
         return counts;
+    }
+
+    /** What is to be done instead of the changes that are there. */
+    void replaceChanges(List<RowChange> others) {
+        changes.clear();
+        changes.addAll(others);
     }
 
     /** Forgets the changes, which are written; they still count. */

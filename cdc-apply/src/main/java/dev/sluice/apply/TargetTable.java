@@ -116,6 +116,30 @@ final class TargetTable {
         isNews = false;
     }
 
+    /** The source's columns that have been met. */
+    Set<String> sourceNames() {
+        return places.keySet();
+    }
+
+    /** The same rows in another table, which has the columns that are written, and no triggers or identities. */
+    TargetTable standIn(TableId id) {
+        TableShape other = new TableShape(
+                id, 'r', 't', shape.columns().stream().map(TargetTable::plain).toList(), List.of(), 'd', List.of(), List.of(), false);
+        TargetTable standIn = new TargetTable(mapping, other, types, false);
+        standIn.places.putAll(places);
+        columns.forEach(target -> standIn.columns.add(
+                target.column() == null ? target : new Target(plain(target.column()), target.type())));
+        standIn.isLearned = isLearned;
+        standIn.keyNames = keyNames;
+        standIn.keyPlaces = keyPlaces;
+        return standIn;
+    }
+
+    private static Column plain(Column column) {
+        return new Column(
+                column.name(), column.type(), column.typeOid(), column.notNull(), column.hasDefault(), column.generated(), false);
+    }
+
     /** How many columns a row of the source has. */
     int sourceWidth() {
         return places.size();

@@ -3,6 +3,7 @@ package dev.sluice.apply;
 import dev.sluice.apply.SourceColumns.Columns;
 import dev.sluice.apply.TargetTable.Suppressed;
 import dev.sluice.catalog.Catalog;
+import dev.sluice.catalog.ForeignKey;
 import dev.sluice.catalog.TableShape;
 import dev.sluice.catalog.TableTriggers;
 import dev.sluice.config.DatabaseConfig;
@@ -53,13 +54,18 @@ final class TargetTables {
         this.reread = reread;
     }
 
-    /** @param source asked for rows that must be in the target and are not; nothing is read from it here */
-    static TargetTables read(Connection target, LaneConfig lane, DatabaseConfig source) throws SQLException {
+    /**
+     * @param source asked for rows that must be in the target and are not; nothing is read from it here
+     * @param reread source tables that are being read again: nothing of theirs can be held against rows of others
+     */
+    static TargetTables read(Connection target, LaneConfig lane, DatabaseConfig source, Set<TableId> reread)
+            throws SQLException {
         List<TableId> ids = lane.tables().stream().map(TableMapping::target).toList();
         Map<TableId, TableShape> shapes = Catalog.read(target, ids);
         Set<Integer> oids = new HashSet<>();
         shapes.values().forEach(shape -> shape.columns().forEach(column -> oids.add(column.typeOid())));
-        Map<TableId, Suppressed> suppressed = suppressed(target, lane, ids);
+        List<ForeignKey> foreignKeys = Catalog.foreignKeys(target, ids);
+        Map<TableId, Suppressed> suppressed = suppressed(target, lane, ids, withNeighbours(lane, reread, foreignKeys));
         Set<TableId> cascading = cascading(target, ids);
         cascading.removeAll(suppressed.keySet());
         return new TargetTables(
@@ -68,13 +74,29 @@ final class TargetTables {
                 cascading,
                 suppressed,
                 hasDeferrable(target, ids),
-                new TableOrder(ids, Catalog.foreignKeys(target, ids)),
+                new TableOrder(ids, foreignKeys),
                 new Reread(source));
     }
 
+    /** Target tables whose foreign keys cannot hold while the tables are read again, in either direction. */
+    private static Set<TableId> withNeighbours(LaneConfig lane, Set<TableId> reread, List<ForeignKey> foreignKeys) {
+        Set<TableId> own = new HashSet<>();
+        lane.tables().stream()
+                .filter(mapping -> reread.contains(mapping.source()))
+                .forEach(mapping -> own.add(mapping.target()));
+        Set<TableId> found = new HashSet<>();
+        for (ForeignKey key : foreignKeys) {
+            if (own.contains(key.child()) || own.contains(key.parent())) {
+                found.add(key.child());
+                found.add(key.parent());
+            }
+        }
+        return found;
+    }
+
     /** Without the permission nothing is suppressed; preflight has said what that means, and refused it where it must. */
-    private static Map<TableId, Suppressed> suppressed(Connection target, LaneConfig lane, Collection<TableId> ids)
-            throws SQLException {
+    private static Map<TableId, Suppressed> suppressed(
+            Connection target, LaneConfig lane, Collection<TableId> ids, Set<TableId> incomplete) throws SQLException {
         Map<TableId, TableTriggers> triggers = TableTriggers.read(target, ids);
         Map<TableId, Suppressed> suppressed = new HashMap<>();
         for (TableMapping mapping : lane.tables()) {
@@ -87,6 +109,7 @@ final class TargetTables {
                 }
             }
         }
+        incomplete.forEach(table -> suppressed.put(table, Suppressed.ALL));
         return suppressed.isEmpty() || TableTriggers.maySuppress(target) ? suppressed : Map.of();
     }
 

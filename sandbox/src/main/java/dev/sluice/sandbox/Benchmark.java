@@ -36,11 +36,13 @@ public final class Benchmark implements Callable<Integer> {
         /** First capture alone brings the backlog to Kafka, then apply alone brings it to the target. */
         STAGES,
         /** Commit to commit, at steady rates. */
-        LAG
+        LAG,
+        /** A table of 1,000,000 rows is copied by an apply that has just started, then once more by the same one. */
+        BACKFILL
     }
 
-    @Option(names = "--mode", split = ",", paramLabel = "MODE", defaultValue = "catchup,stages,lag",
-            description = "Any of catchup, stages, lag. Default: all")
+    @Option(names = "--mode", split = ",", paramLabel = "MODE", defaultValue = "catchup,stages,lag,backfill",
+            description = "Any of catchup, stages, lag, backfill. Default: all")
     private Set<Mode> modes;
 
     @Option(names = "--events", paramLabel = "N", defaultValue = "500000",
@@ -90,7 +92,7 @@ public final class Benchmark implements Callable<Integer> {
         List<Map<String, Object>> measured = new ArrayList<>();
         boolean equal = true;
         for (Mode mode : modes) {
-            try (BenchmarkPipeline pipeline = BenchmarkPipeline.prepare(home, heap, javaOptions)) {
+            try (BenchmarkPipeline pipeline = BenchmarkPipeline.prepare(home, heap, javaOptions, mode == Mode.BACKFILL)) {
                 measured.addAll(measure(mode, new BenchmarkMeasurements(pipeline, seed)));
                 List<String> differences = pipeline.differences();
                 equal &= differences.isEmpty();
@@ -108,6 +110,7 @@ public final class Benchmark implements Callable<Integer> {
             case CATCHUP -> measurements.catchUp(events, rounds);
             case STAGES -> measurements.stages(events);
             case LAG -> measurements.lag(rates, seconds);
+            case BACKFILL -> measurements.backfill();
         };
     }
 

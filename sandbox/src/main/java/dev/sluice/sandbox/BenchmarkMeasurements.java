@@ -23,6 +23,9 @@ import org.HdrHistogram.Histogram;
  * <p>Threads: one.
  */
 final class BenchmarkMeasurements {
+    /** As many as {@code benchmark-copied.sql} makes. */
+    private static final int COPIED_ROWS = 1_000_000;
+
     private static final int WARM_UP_SECONDS = 10;
     private static final long PROBE_EVERY_MILLIS = 10;
 
@@ -85,6 +88,23 @@ final class BenchmarkMeasurements {
             pipeline.awaitInTarget(probe);
         });
         return List.of(capture, apply);
+    }
+
+    /** From the request to the moment in which the table is in step with the stream. */
+    List<Map<String, Object>> backfill() throws InterruptedException {
+        pipeline.startCapture();
+        pipeline.startApply();
+        pipeline.probe(nextProbe);
+        pipeline.awaitInTarget(nextProbe++);
+        List<Map<String, Object>> results = new ArrayList<>();
+        for (String what : List.of("backfill, cold", "backfill, warm")) {
+            pipeline.emptyCopied();
+            results.add(timed(what, COPIED_ROWS, () -> {
+                pipeline.requestCopy();
+                pipeline.awaitCopied();
+            }));
+        }
+        return results;
     }
 
     /** Changes that nobody has captured yet; the probe is the last of them. */

@@ -1,5 +1,6 @@
 package dev.sluice.sandbox;
 
+import dev.sluice.apply.RereadStore;
 import dev.sluice.config.Databases;
 import dev.sluice.config.PipelineConfig;
 import dev.sluice.reconciler.ComparisonReport;
@@ -33,7 +34,7 @@ import org.apache.kafka.common.TopicPartition;
 final class BenchmarkPipeline implements AutoCloseable {
     private static final Duration PATIENCE = Duration.ofMinutes(20);
     private static final List<TableId> TABLES =
-            Stream.of("customers", "orders", "order_items", "probes").map(TableId::parse).toList();
+            Stream.of("customers", "orders", "order_items", "copied", "probes").map(TableId::parse).toList();
 
     private final Path home;
     private final List<String> jvmOptions;
@@ -60,11 +61,15 @@ final class BenchmarkPipeline implements AutoCloseable {
     }
 
     /** The servers, the tables with their first rows on both sides, slot and topics; capture and apply are down again. */
-    static BenchmarkPipeline prepare(Path home, String heap, List<String> javaOptions) throws InterruptedException {
+    static BenchmarkPipeline prepare(Path home, String heap, List<String> javaOptions, boolean hasRowsToCopy)
+            throws InterruptedException {
         BenchmarkPipeline pipeline = new BenchmarkPipeline(home, heap, javaOptions);
         try {
             for (var database : List.of(pipeline.config.source(), pipeline.config.target())) {
                 SqlScript.runUnlessThere(database, "benchmark.sql", "public.probes");
+            }
+            if (hasRowsToCopy) {
+                SqlScript.runUnlessThere(pipeline.config.source(), "benchmark-copied.sql", "public.not_there");
             }
             pipeline.execute(pipeline.source, "VACUUM ANALYZE");
             pipeline.execute(pipeline.target, "VACUUM ANALYZE");
@@ -102,6 +107,7 @@ final class BenchmarkPipeline implements AutoCloseable {
                 source: %s
                 target: %s
                 kafka: {bootstrapServers: "%s"}
+                backfill: none
                 tables: %s
                 """
                 .formatted(
@@ -166,6 +172,34 @@ final class BenchmarkPipeline implements AutoCloseable {
         usage.put("kafka", ProcessUsage.of(kafka.pid()));
         usage.put("target", ProcessUsage.of(target.postmaster().orElseThrow().pid()));
         return usage;
+    }
+
+    // ---- the copy of a table
+
+    static final TableId COPIED = TableId.parse("copied");
+
+    /** Asks apply to copy the table, as {@code sluice backfill} does. */
+    void requestCopy() {
+        try (Connection connection = Databases.connect(config.target(), "benchmark")) {
+            new RereadStore(config.nameInTarget(config.lanes().get(0)))
+                    .request(connection, COPIED, "backfill", "", RereadStore.Throttle.NONE);
+        } catch (SQLException e) {
+            throw new IllegalStateException("the target does not answer", e);
+        }
+    }
+
+    /** Of the target. */
+    void emptyCopied() {
+        execute(target, "TRUNCATE copied");
+    }
+
+    void awaitCopied() throws InterruptedException {
+        try (Connection connection = Databases.connect(config.target(), "benchmark")) {
+            RereadStore store = new RereadStore(config.nameInTarget(config.lanes().get(0)));
+            await("the copy", () -> store.read(connection).get(COPIED).state() == RereadStore.State.DONE);
+        } catch (SQLException e) {
+            throw new IllegalStateException("the target does not answer", e);
+        }
     }
 
     // ---- probes: the last change of everything, and the way to see that it has arrived ----

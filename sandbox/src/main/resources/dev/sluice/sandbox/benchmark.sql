@@ -28,6 +28,18 @@ CREATE TABLE order_items (
     PRIMARY KEY (order_id, line_no)
 );
 
+-- copied as a whole: orders as a monolith has them
+CREATE TABLE copied (
+    id bigint PRIMARY KEY,
+    customer_id bigint,
+    status text,
+    total numeric(12, 2),
+    items jsonb,
+    note text,
+    created_at timestamptz,
+    updated_at timestamptz
+);
+
 -- one row per lag probe; when both servers committed it is asked of both servers
 CREATE TABLE probes (
     id bigint PRIMARY KEY

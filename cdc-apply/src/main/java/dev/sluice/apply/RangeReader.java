@@ -1,0 +1,587 @@
+package dev.sluice.apply;
+
+import dev.sluice.apply.RereadStore.Range;
+import dev.sluice.apply.RowChange.Key;
+import dev.sluice.apply.TableReread.Piece;
+import dev.sluice.apply.TableReread.Scope;
+import dev.sluice.apply.TargetTable.Suppressed;
+import dev.sluice.catalog.Catalog;
+import dev.sluice.catalog.Column;
+import dev.sluice.catalog.TableShape;
+import dev.sluice.config.Databases;
+import dev.sluice.config.PipelineConfig;
+import dev.sluice.config.TableMapping;
+import dev.sluice.config.TextForm;
+import dev.sluice.process.Failpoints;
+import dev.sluice.schemas.ControlRecord;
+import dev.sluice.schemas.Failure;
+import dev.sluice.schemas.Lsn;
+import dev.sluice.schemas.TableId;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.OptionalLong;
+import java.util.Set;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Collectors;
+import org.postgresql.PGConnection;
+import org.postgresql.copy.CopyIn;
+import org.postgresql.copy.CopyOut;
+
+/**
+ * Reads ranges of a table from the source into the target, by COPY, one at a time.
+ *
+ * <p>A range is read in one snapshot of the source into an open transaction of the target, and waits there until the lane has
+ * applied everything that the snapshot has seen. Then {@link #join} adds what the snapshot has not seen and commits: from that
+ * moment on the range is exactly what the lane's position says.
+ *
+ * <p>Threads: the work runs in one thread of its own; its methods are called by the lane's, which waits for the last one to
+ * end before it calls the next.
+ */
+final class RangeReader implements AutoCloseable {
+    private static final int BLOCK_BYTES = 64 << 10;
+    /** The server's name for the rows of a range that has rows in the target already. */
+    private static final TableId STAGED = new TableId("pg_temp", "sluice_reread");
+    private static final TableId SURPLUS = new TableId("pg_temp", "sluice_surplus");
+
+    private final PipelineConfig config;
+    private final RereadStore store;
+    private final String lane;
+    private final long run;
+    private final TargetTables tables;
+    private final ExecutorService thread;
+    private Connection source;
+    private Connection target;
+    private volatile boolean isGivenUp;
+    private Rows open;
+
+    /** Both sides as they were looked at before the first range. */
+    record Prepared(Scope scope, boolean isEmpty, long rowsEstimated, List<Range> done) {}
+
+    /** @param isBusy the source has more active sessions than the reread may meet */
+    record Planned(boolean isBusy, Key hi) {}
+
+    /**
+     * What was read of a range.
+     *
+     * @param until the lane has applied what the snapshot has seen when it has reached this
+     */
+    record Rows(SourceSnapshot snapshot, Lsn until, long rows, long bytes, Duration took, List<String> columns) {}
+
+    RangeReader(PipelineConfig config, RereadStore store, String lane, long run, TargetTables tables, int number) {
+        this.config = config;
+        this.store = store;
+        this.lane = lane;
+        this.run = run;
+        this.tables = tables;
+        this.thread = Executors.newSingleThreadExecutor(work -> {
+            Thread worker = new Thread(work, "apply-reread-" + number);
+            worker.setDaemon(true);
+            return worker;
+        });
+    }
+
+    // ---- looking at both sides
+
+    /**
+     * @param request as it stands
+     * @param table in the target
+     */
+    Future<Prepared> prepare(RereadStore.Table request, TargetTable table) {
+        return thread.submit(() -> {
+            connect();
+            TableShape shape = shape(request.source());
+            KeyOrder keys = KeyOrder.read(source, shape);
+            boolean isEmpty = isEmpty(table);
+            boolean isNew = request.state() == RereadStore.State.REQUESTED;
+            boolean hasOtherUnique = !otherUnique(table, keys.hasKey()).isEmpty();
+            Scope scope = new Scope(keys, isNew ? isEmpty : request.wasEmpty(), hasOtherUnique);
+            List<Range> done = isNew ? List.of() : ascending(keys, store.ranges(target, request.source()));
+            target.commit();
+            return new Prepared(scope, isEmpty, estimate(shape), done);
+        });
+    }
+
+    private List<Range> ascending(KeyOrder keys, List<Range> ranges) throws SQLException {
+        List<Range> first = ranges.stream().filter(range -> range.lo() == null).toList();
+        List<Range> others = ranges.stream().filter(range -> range.lo() != null).toList();
+        List<Key> los = others.stream().map(Range::lo).toList();
+        int[] ranks = los.isEmpty() ? new int[0] : keys.isPlain() ? keys.places(los, los) : keys.places(source, los, los);
+        Range[] sorted = new Range[others.size()];
+        for (int i = 0; i < ranks.length; i++) {
+            sorted[ranks[i] - 1] = others.get(i);
+        }
+        List<Range> all = new ArrayList<>(first);
+        all.addAll(List.of(sorted));
+        return all;
+    }
+
+    private TableShape shape(TableId id) throws SQLException {
+        TableShape shape = Catalog.read(source, List.of(id)).get(id);
+        if (shape == null) {
+            throw new SQLException("the source has no table " + id, "42P01");
+        }
+        return shape;
+    }
+
+    private boolean isEmpty(TargetTable table) throws SQLException {
+        return !ask(target, "SELECT EXISTS (SELECT 1 FROM %s)::text".formatted(table.id().quoted())).equals("true");
+    }
+
+    private long estimate(TableShape shape) throws SQLException {
+        String literal = source.unwrap(PGConnection.class).escapeLiteral(shape.id().quoted());
+        return Long.parseLong(ask(
+                source,
+                """
+                SELECT greatest(coalesce(sum(c.reltuples) FILTER (WHERE c.reltuples > 0), 0), 0)::bigint::text
+                FROM pg_catalog.pg_class c
+                WHERE c.oid = '%s'::regclass OR c.oid IN (SELECT relid FROM pg_catalog.pg_partition_tree('%s'::regclass))"""
+                        .formatted(literal, literal)));
+    }
+
+    /** Columns of indexes other than the key's that keep values from meeting; all columns where an index has expressions. */
+    private List<String> otherUnique(TargetTable table, boolean hasKey) throws SQLException {
+        List<String> columns = new ArrayList<>();
+        int indexes = 0;
+        try (PreparedStatement query = target.prepareStatement(
+                """
+                SELECT i.indexrelid, 0 = ANY (i.indkey::smallint[]) OR i.indpred IS NOT NULL,
+                       ARRAY(SELECT a.attname::text FROM unnest(i.indkey::smallint[]) k
+                             JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k)
+                FROM pg_catalog.pg_index i
+                JOIN pg_catalog.pg_class c ON c.oid = i.indrelid
+                JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+                WHERE n.nspname = ? AND c.relname = ? AND (i.indisunique OR i.indisexclusion)
+                ORDER BY i.indisprimary DESC, 1""")) {
+            query.setString(1, table.id().schema());
+            query.setString(2, table.id().table());
+            try (ResultSet row = query.executeQuery()) {
+                while (row.next()) {
+                    indexes++;
+                    if (row.getBoolean(2)) {
+                        table.shape().columns().forEach(column -> columns.add(column.name()));
+                    } else {
+                        columns.addAll(List.of((String[]) row.getArray(3).getArray()));
+                    }
+                }
+            }
+        }
+        return indexes > (hasKey ? 1 : 0) ? columns.stream().distinct().toList() : List.of();
+    }
+
+    // ---- planning
+
+    /** Finds where a part of about so many rows ends, at the beginning of an interval that is to do. */
+    Future<Planned> plan(RereadStore.Table request, Scope scope, Range interval, long rows) {
+        return thread.submit(() -> {
+            connect();
+            OptionalLong most = request.throttle().mostActive();
+            if (most.isPresent() && active() > most.getAsLong()) {
+                return new Planned(true, null);
+            }
+            if (!scope.keys().hasKey()) {
+                return new Planned(false, null);
+            }
+            set(source, scope.keys().searchPathSql());
+            return new Planned(false, scope.keys().nth(source, interval, rows, condition(request)));
+        });
+    }
+
+    private static String condition(RereadStore.Table request) {
+        return request.condition().isEmpty() ? "" : " AND (" + request.condition() + ")";
+    }
+
+    private long active() throws SQLException {
+        return Long.parseLong(ask(
+                source,
+                "SELECT count(*)::text FROM pg_catalog.pg_stat_activity WHERE state = 'active' AND backend_type = 'client backend'"
+                        + " AND pid <> pg_catalog.pg_backend_pid()"));
+    }
+
+    // ---- reading
+
+    /** @param passed transactions that the snapshot must see: their changes were not applied */
+    Future<Rows> read(RereadStore.Table request, TableReread reread, Range range, Set<Long> passed) {
+        TargetTable table = reread.table();
+        Scope scope = reread.scope();
+        Set<String> known = reread.known();
+        return thread.submit(() -> {
+            isGivenUp = false;
+            long began = System.nanoTime();
+            List<String> columns = columns(shape(request.source()), table, known);
+            begin(table);
+            if (!scope.isDirect()) {
+                stage(table, columns);
+            }
+            SourceSnapshot snapshot = snapshot(passed);
+            Lsn until = Lsn.parse(ask(source, "SELECT pg_catalog.pg_current_wal_insert_lsn()::text"));
+            String from = "SELECT %s FROM %s WHERE %s%s".formatted(
+                    selected(columns, table.mapping()),
+                    table.source().quoted(),
+                    scope.keys().hasKey() ? scope.keys().within(source.unwrap(PGConnection.class), range) : "true",
+                    condition(request));
+            String to = "COPY %s (%s) FROM STDIN".formatted(
+                    (scope.isDirect() ? table.id() : STAGED).quoted(), targetNames(columns, table.mapping()));
+            long[] copied = copy("COPY (" + from + ") TO STDOUT", to);
+            source.commit();
+            mark();
+            Failpoints.reach("reread.read");
+            open = new Rows(
+                    snapshot, until, copied[0], copied[1], Duration.ofNanos(System.nanoTime() - began), columns);
+            return open;
+        });
+    }
+
+    private static List<String> columns(TableShape shape, TargetTable table, Set<String> known) {
+        return shape.columns().stream()
+                .filter(column -> !column.generated() && !table.mapping().exclude().contains(column.name()))
+                .map(Column::name)
+                .filter(name -> known.isEmpty() || known.contains(name))
+                .filter(name -> table.shape()
+                        .column(table.mapping().targetColumn(name))
+                        .filter(column -> !column.generated())
+                        .isPresent())
+                .toList();
+    }
+
+    /** Nothing of the target's own checks and triggers runs where the stream would not let it either. */
+    private void begin(TargetTable table) throws SQLException {
+        requireRun();
+        target.commit();
+        if (table.suppressed() == Suppressed.ALL) {
+            set(target, "SET LOCAL session_replication_role = replica");
+        }
+    }
+
+    private void stage(TargetTable table, List<String> columns) throws SQLException {
+        set(target, "CREATE TEMP TABLE %s ON COMMIT DROP AS SELECT %s FROM %s WITH NO DATA".formatted(
+                TableId.quote(STAGED.table()), targetNames(columns, table.mapping()), table.id().quoted()));
+    }
+
+    /** Not before it sees what the lane has passed by: a commit shows in the log before it shows in snapshots. */
+    private SourceSnapshot snapshot(Set<Long> passed) throws SQLException, InterruptedException {
+        source.setAutoCommit(false);
+        while (true) {
+            set(source, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY");
+            SourceSnapshot snapshot =
+                    SourceSnapshot.parse(ask(source, "SELECT pg_catalog.pg_current_snapshot()::text"));
+            if (passed.stream().allMatch(snapshot::sees)) {
+                return snapshot;
+            }
+            source.rollback();
+            requireNotGivenUp();
+            TimeUnit.MILLISECONDS.sleep(5);
+        }
+    }
+
+    private String selected(List<String> columns, TableMapping mapping) throws SQLException {
+        PGConnection escaper = source.unwrap(PGConnection.class);
+        List<String> selected = new ArrayList<>(columns.stream().map(TableId::quote).toList());
+        for (String constant : mapping.constants().values()) {
+            selected.add("'" + escaper.escapeLiteral(constant) + "'");
+        }
+        return String.join(", ", selected);
+    }
+
+    private static String targetNames(List<String> columns, TableMapping mapping) {
+        List<String> names = new ArrayList<>(columns.stream().map(mapping::targetColumn).toList());
+        names.addAll(mapping.constants().keySet());
+        return names.stream().map(TableId::quote).collect(Collectors.joining(", "));
+    }
+
+    /** Rows and bytes. */
+    private long[] copy(String from, String to) throws SQLException {
+        CopyIn in = null;
+        CopyOut out = source.unwrap(PGConnection.class).getCopyAPI().copyOut(from);
+        try {
+            in = target.unwrap(PGConnection.class).getCopyAPI().copyIn(to);
+            byte[] block = new byte[BLOCK_BYTES];
+            int filled = 0;
+            long rows = 0;
+            long bytes = 0;
+            for (byte[] row = out.readFromCopy(); row != null; row = out.readFromCopy()) {
+                if (filled + row.length > block.length) {
+                    in.writeToCopy(block, 0, filled);
+                    filled = 0;
+                    requireNotGivenUp();
+                }
+                if (row.length > block.length) {
+                    in.writeToCopy(row, 0, row.length);
+                } else {
+                    System.arraycopy(row, 0, block, filled, row.length);
+                    filled += row.length;
+                }
+                rows++;
+                bytes += row.length;
+            }
+            in.writeToCopy(block, 0, filled);
+            in.endCopy();
+            return new long[] {rows, bytes};
+        } finally {
+            if (in != null && in.isActive()) {
+                in.cancelCopy();
+            }
+            if (out.isActive()) {
+                out.cancelCopy();
+            }
+        }
+    }
+
+    private void requireNotGivenUp() {
+        if (isGivenUp) {
+            throw new GivenUp();
+        }
+    }
+
+    /** Brings the lane beyond the snapshot also where nobody else writes. */
+    private void mark() throws SQLException {
+        source.setAutoCommit(true);
+        try (Statement emit = source.createStatement()) {
+            emit.execute("SELECT pg_catalog.pg_logical_emit_message(true, '%s', '{\"kind\":\"reread\"}')"
+                    .formatted(ControlRecord.MARKER_PREFIX));
+        }
+    }
+
+    // ---- joining
+
+    /**
+     * Adds what came since to the range that was read last, and makes it one with the lane.
+     *
+     * @throws Progress.Lost as cause, if another applier has the lane
+     */
+    Future<Void> join(TableReread reread, Piece piece) {
+        TargetTable table = reread.table();
+        Scope scope = reread.scope();
+        return thread.submit(() -> {
+            requireRun();
+            if (table.suppressed() == Suppressed.ALL) {
+                set(target, "SET LOCAL session_replication_role = origin"); // the writer sets it as it needs it
+            }
+            List<RowChange> changes = TableReread.unseen(piece, open.snapshot());
+            if (scope.isDirect()) {
+                write(changes);
+            } else {
+                merge(table, scope, changes);
+            }
+            store.done(target, reread.source(), piece.range, open.rows(), open.bytes(), open.took());
+            Failpoints.reach("reread.before-join");
+            target.commit();
+            Failpoints.reach("reread.joined");
+            open = null;
+            return null;
+        });
+    }
+
+    private void write(List<RowChange> changes) throws SQLException {
+        if (!changes.isEmpty()) {
+            tables.deferConstraints(target);
+            new TargetWriter(target, tables).writeInOrder(changes);
+        }
+    }
+
+    private void merge(TargetTable table, Scope scope, List<RowChange> changes) throws SQLException {
+        List<String> key = scope.keys().names(table.mapping());
+        if (!key.isEmpty()) {
+            set(target, "CREATE UNIQUE INDEX ON %s (%s)".formatted(STAGED.quoted(), quoted(key)));
+        }
+        if (!changes.isEmpty()) {
+            TargetTable staged = table.standIn(STAGED);
+            write(changes.stream()
+                    .map(change -> new RowChange(staged, change.kind(), change.key(), change.values(), change.oldKey()))
+                    .toList());
+        }
+        if (table.suppressed() == Suppressed.ALL) {
+            set(target, "SET LOCAL session_replication_role = replica");
+        }
+        tables.deferConstraints(target);
+        if (key.isEmpty()) {
+            set(target, "DELETE FROM " + table.id().quoted());
+        }
+        set(target, mergeSql(table, targetColumns(table), key));
+    }
+
+    private List<Column> targetColumns(TargetTable table) {
+        List<String> names = new ArrayList<>(open.columns().stream().map(table.mapping()::targetColumn).toList());
+        names.addAll(table.mapping().constants().keySet());
+        return names.stream().map(name -> table.shape().column(name).orElseThrow()).toList();
+    }
+
+    /** Rows that are equal already are not written. */
+    private static String mergeSql(TargetTable table, List<Column> columns, List<String> key) {
+        String names = quoted(columns.stream().map(Column::name).toList());
+        String insert = "INSERT INTO %s AS t (%s)%s SELECT %s FROM %s".formatted(
+                table.id().quoted(),
+                names,
+                columns.stream().anyMatch(Column::identityAlways) ? " OVERRIDING SYSTEM VALUE" : "",
+                names,
+                STAGED.quoted());
+        if (key.isEmpty()) {
+            return insert;
+        }
+        List<String> changed = columns.stream()
+                .filter(column -> !column.identityAlways())
+                .map(column -> TableId.quote(column.name()))
+                .toList();
+        String conflict = " ON CONFLICT (" + quoted(key) + ") DO ";
+        return changed.isEmpty()
+                ? insert + conflict + "NOTHING"
+                : insert + conflict + "UPDATE SET "
+                        + changed.stream().map(name -> name + " = EXCLUDED." + name).collect(Collectors.joining(", "))
+                        + " WHERE ROW(" + changed.stream().map(name -> "t." + name).collect(Collectors.joining(", "))
+                        + ")::text IS DISTINCT FROM ROW("
+                        + changed.stream().map(name -> "EXCLUDED." + name).collect(Collectors.joining(", ")) + ")::text";
+    }
+
+    private static String quoted(List<String> names) {
+        return names.stream().map(TableId::quote).collect(Collectors.joining(", "));
+    }
+
+    // ---- rows that the source does not have
+
+    /**
+     * Finds rows of the target that the source does not have, or has with other unique values, for {@link #clear}.
+     *
+     * @return the position behind which the target has nothing that the source had only before
+     */
+    Future<Lsn> seekSurplus(TableReread reread) {
+        TargetTable table = reread.table();
+        Scope scope = reread.scope();
+        return thread.submit(() -> {
+            isGivenUp = false;
+            TableMapping mapping = table.mapping();
+            TableShape shape = shape(reread.source());
+            Set<String> unique = Set.copyOf(otherUnique(table, true));
+            List<String> columns = shape.columns().stream()
+                    .map(Column::name)
+                    .filter(name -> isCarried(table, name)
+                            && (shape.keyColumns().contains(name) || unique.contains(mapping.targetColumn(name))))
+                    .toList();
+            begin(table);
+            stage(table, columns);
+            source.setAutoCommit(true);
+            copy(
+                    "COPY (SELECT %s FROM %s) TO STDOUT".formatted(selected(columns, mapping), table.source().quoted()),
+                    "COPY %s (%s) FROM STDIN".formatted(STAGED.quoted(), targetNames(columns, mapping)));
+            Lsn until = Lsn.parse(ask(source, "SELECT pg_catalog.pg_current_wal_insert_lsn()::text"));
+            List<String> key = scope.keys().names(mapping);
+            set(target, "CREATE INDEX ON %s (%s)".formatted(STAGED.quoted(), quoted(key)));
+            set(target, "ANALYZE " + STAGED.quoted());
+            String same = columns.stream()
+                    .map(mapping::targetColumn)
+                    .map(name -> key.contains(name)
+                            ? "s.%1$s = t.%1$s".formatted(TableId.quote(name))
+                            : "s.%1$s::text IS NOT DISTINCT FROM t.%1$s::text".formatted(TableId.quote(name)))
+                    .collect(Collectors.joining(" AND "));
+            set(target, "CREATE TEMP TABLE %s ON COMMIT DROP AS SELECT %s FROM %s AS t WHERE NOT EXISTS (SELECT 1 FROM %s AS s WHERE %s)"
+                    .formatted(TableId.quote(SURPLUS.table()), quoted(key), table.id().quoted(), STAGED.quoted(), same));
+            mark();
+            Failpoints.reach("reread.sought");
+            return until;
+        });
+    }
+
+    /**
+     * Takes the surplus rows out. All of the table is to do, and the lane adds nothing to it meanwhile: what is taken out
+     * wrongly the reads bring back.
+     */
+    Future<Void> clear(TableReread reread) {
+        TargetTable table = reread.table();
+        List<String> key = reread.scope().keys().names(table.mapping());
+        return thread.submit(() -> {
+            requireRun();
+            String same = key.stream()
+                    .map(name -> "s.%1$s = t.%1$s".formatted(TableId.quote(name)))
+                    .collect(Collectors.joining(" AND "));
+            set(target, "DELETE FROM %s AS t USING %s AS s WHERE %s".formatted(table.id().quoted(), SURPLUS.quoted(), same));
+            store.swept(target, reread.source());
+            target.commit();
+            return null;
+        });
+    }
+
+    /** To the end of the transaction no other run can begin. */
+    private void requireRun() throws SQLException {
+        if (!store.isRun(target, run)) {
+            throw new Progress.Lost(lane);
+        }
+    }
+
+    private static boolean isCarried(TargetTable table, String sourceColumn) {
+        return !table.mapping().exclude().contains(sourceColumn)
+                && table.shape()
+                        .column(table.mapping().targetColumn(sourceColumn))
+                        .filter(column -> !column.generated())
+                        .isPresent();
+    }
+
+    // ---- connections
+
+    private void connect() throws SQLException {
+        if (source == null || source.isClosed()) {
+            source = Databases.connect(config.source(), "sluice-apply reread");
+            set(source, TextForm.sql());
+            set(source, "SET search_path = pg_catalog");
+        }
+        source.setAutoCommit(true);
+        if (target == null || target.isClosed()) {
+            target = Databases.connect(config.target(), "sluice-apply reread " + lane);
+            set(target, TextForm.sql() + " SET xmloption = content; SET array_nulls = on; SET synchronous_commit = off;"
+                    + " SET lock_timeout = '30s'");
+            target.setAutoCommit(false);
+        }
+        target.rollback();
+    }
+
+    private static String ask(Connection connection, String sql) throws SQLException {
+        try (Statement statement = connection.createStatement();
+                ResultSet row = statement.executeQuery(sql)) {
+            row.next();
+            return row.getString(1);
+        }
+    }
+
+    private static void set(Connection connection, String sql) throws SQLException {
+        try (Statement statement = connection.createStatement()) {
+            statement.execute(sql);
+        }
+    }
+
+    /** What was read is of no use any more: the range is to do again. */
+    void giveUp() {
+        isGivenUp = true;
+        thread.submit(() -> {
+            open = null;
+            connect();
+            return null;
+        });
+    }
+
+    /** The lane does not want the range any more. */
+    static final class GivenUp extends RuntimeException {
+        private static final long serialVersionUID = 1L;
+    }
+
+    /** Ends what is under way; it takes no effect. */
+    @Override
+    public void close() {
+        isGivenUp = true;
+        thread.shutdownNow();
+        for (Connection connection : new Connection[] {source, target}) {
+            try {
+                if (connection != null) {
+                    connection.abort(Runnable::run);
+                }
+            } catch (SQLException e) {
+                throw new Failure.Retryable("closing a connection: " + e.getMessage(), e);
+            }
+        }
+    }
+}

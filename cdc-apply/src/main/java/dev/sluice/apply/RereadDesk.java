@@ -1,0 +1,638 @@
+package dev.sluice.apply;
+
+import dev.sluice.apply.Progress.Position;
+import dev.sluice.apply.RangeReader.Planned;
+import dev.sluice.apply.RangeReader.Prepared;
+import dev.sluice.apply.RangeReader.Rows;
+import dev.sluice.apply.RereadStore.Range;
+import dev.sluice.apply.RereadStore.State;
+import dev.sluice.apply.RowChange.Key;
+import dev.sluice.apply.RowChange.Kind;
+import dev.sluice.apply.TableReread.Piece;
+import dev.sluice.apply.TableReread.Places;
+import dev.sluice.config.Databases;
+import dev.sluice.config.LaneConfig;
+import dev.sluice.config.PipelineConfig;
+import dev.sluice.config.PipelineConfig.Backfill;
+import dev.sluice.config.TableMapping;
+import dev.sluice.schemas.Failure;
+import dev.sluice.schemas.Lsn;
+import dev.sluice.schemas.TableId;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Reads tables of a lane again from the source while the stream goes on: backfill, resync and recovery are the same work.
+ *
+ * <p>The lane decides, between two transactions, which part of a table is read next, and from then on puts that part's changes
+ * aside. A {@link RangeReader} reads it in one short snapshot. When the lane has applied everything that the snapshot has
+ * seen, the part joins: together with the changes that the snapshot has not seen, in one target transaction, in which nothing
+ * else happens. So a part that is done is always exactly at the lane's position, and nothing has to be remembered of its
+ * snapshot. A crash before takes the part back to what it was.
+ *
+ * <p>Threads: the lane's; the readers' threads are only met through futures.
+ */
+final class RereadDesk implements AutoCloseable {
+    private static final Logger log = LoggerFactory.getLogger(RereadDesk.class);
+    private static final String FOREIGN_KEY_VIOLATION = "23503";
+    private static final int READERS = 2;
+    private static final long LOOK_NANOS = Duration.ofSeconds(1).toNanos();
+    private static final long SHOW_NANOS = Duration.ofSeconds(10).toNanos();
+    private static final Duration PIECE = Duration.ofSeconds(1);
+    private static final long FIRST_ROWS = 20_000;
+    private static final long FEWEST_ROWS = 500;
+    private static final long MOST_ROWS = 10_000_000;
+    private static final Duration LONGEST_PAUSE = Duration.ofSeconds(30);
+
+    /** Changes put aside for one part; beyond it the part is read later, and smaller. */
+    private static final long MOST_DEFERRED_BYTES = Math.min(32L << 20, Runtime.getRuntime().maxMemory() / 16);
+
+    private final PipelineConfig config;
+    private final LaneConfig lane;
+    private final LaneLock lock;
+    private final Connection target;
+    private final RereadStore store;
+    private final Map<TableId, Work> unfinished = new TreeMap<>();
+    private final List<Desk> desks = new ArrayList<>();
+    private long run;
+    private Map<TableId, RereadStore.Table> requests = Map.of();
+    private Set<Long> passed = new TreeSet<>();
+    private final Set<Long> passedSinceCommit = new TreeSet<>();
+    private Connection source;
+    private long lookedAt;
+    private long shownAt = System.nanoTime();
+
+    /** A table at work. */
+    private static final class Work {
+        private RereadStore.Table request;
+        private final TableReread reread;
+        private long rows = FIRST_ROWS;
+        private long notBefore = System.nanoTime();
+        private Duration pause = Duration.ofMillis(100);
+        /** All of the table must wait for this one thing. */
+        private Desk exclusive;
+
+        Work(RereadStore.Table request, TableReread reread) {
+            this.request = request;
+            this.reread = reread;
+            request.throttle().rowsPerSecond().ifPresent(limit -> rows = Math.max(1, Math.min(rows, limit)));
+        }
+
+        boolean isDue() {
+            return exclusive == null
+                    && request.state() != State.FAILED
+                    && !request.isPaused()
+                    && System.nanoTime() - notBefore >= 0;
+        }
+
+        void retryLater() {
+            notBefore = System.nanoTime() + pause.toNanos();
+            pause = pause.multipliedBy(2).compareTo(LONGEST_PAUSE) > 0 ? LONGEST_PAUSE : pause.multipliedBy(2);
+        }
+
+        /** The next part should take about a second, and no more than the limits allow. */
+        void hasRead(Rows read) {
+            pause = Duration.ofMillis(100);
+            double factor = Math.max(0.5, Math.min(4.0, PIECE.toMillis() / (double) Math.max(1, read.took().toMillis())));
+            rows = Math.max(FEWEST_ROWS, Math.min(MOST_ROWS, (long) (rows * factor)));
+            double seconds = 0;
+            if (request.throttle().rowsPerSecond().isPresent()) {
+                long limit = Math.max(1, request.throttle().rowsPerSecond().getAsLong());
+                rows = Math.min(rows, limit);
+                seconds = read.rows() / (double) limit;
+            }
+            if (request.throttle().bytesPerSecond().isPresent() && read.rows() > 0) {
+                long limit = Math.max(1, request.throttle().bytesPerSecond().getAsLong());
+                rows = Math.max(1, Math.min(rows, limit * read.rows() / Math.max(1, read.bytes())));
+                seconds = Math.max(seconds, read.bytes() / (double) limit);
+            }
+            if (seconds > 0) {
+                notBefore = System.nanoTime() + (long) (seconds * 1e9) - read.took().toNanos();
+            }
+        }
+    }
+
+    /** What one reader is at. */
+    private static final class Desk {
+        private final RangeReader reader;
+        private Work work;
+        private Future<Prepared> preparing;
+        private Future<Lsn> sweeping;
+        private Range interval;
+        private Future<Planned> planning;
+        private Piece piece;
+        private Future<Rows> reading;
+        private Rows read;
+
+        Desk(RangeReader reader) {
+            this.reader = reader;
+        }
+
+        void isFree() {
+            if (work != null && work.exclusive == this) {
+                work.exclusive = null;
+            }
+            work = null;
+            preparing = null;
+            sweeping = null;
+            interval = null;
+            planning = null;
+            piece = null;
+            reading = null;
+            read = null;
+        }
+    }
+
+    RereadDesk(PipelineConfig config, LaneConfig lane, LaneLock lock) {
+        this.config = config;
+        this.lane = lane;
+        this.lock = lock;
+        this.target = lock.connection();
+        this.store = new RereadStore(config.nameInTarget(lane));
+    }
+
+    /**
+     * Takes over from every earlier run, and asks for what was never read.
+     *
+     * @param columns tables of which something was applied
+     * @return the source tables that are not in step with the lane
+     */
+    Set<TableId> begin(Set<TableId> columns) throws SQLException {
+        run = store.beginRun(target);
+        passed = store.passed(target);
+        Map<TableId, RereadStore.Table> known = store.read(target);
+        for (TableMapping mapping : lane.tables()) {
+            TableId table = mapping.source();
+            boolean isNew = !known.containsKey(table) && !columns.contains(table);
+            if (isNew && config.backfill() == Backfill.AUTO) {
+                store.request(target, table, "backfill", "", RereadStore.Throttle.NONE);
+            }
+        }
+        target.commit();
+        lookedAt = System.nanoTime();
+        Set<TableId> mapped = new HashSet<>(lane.tables().stream().map(TableMapping::source).toList());
+        requests = store.read(target);
+        requests.values().removeIf(request -> !request.isUnfinished() || !mapped.contains(request.source()));
+        target.commit();
+        return requests.keySet();
+    }
+
+    /**
+     * Begins a table anew that was held: what it has missed the read brings.
+     *
+     * @throws IllegalArgumentException if it is not one of those that {@link #begin} gave
+     */
+    void again(TableId table) throws SQLException {
+        RereadStore.Table request = Optional.ofNullable(requests.get(table))
+                .orElseThrow(() -> new IllegalArgumentException("%s is not read again".formatted(table)));
+        store.request(target, table, request.kind(), request.condition(), request.throttle());
+        requests.put(table, store.read(target).get(table));
+    }
+
+    /** @param byTopic the tables that are not held */
+    void open(TargetTables tables, Map<String, TargetTable> byTopic) {
+        for (TargetTable table : byTopic.values()) {
+            RereadStore.Table request = requests.get(table.source());
+            if (request != null) {
+                unfinished.put(table.source(), new Work(request, new TableReread(table.source(), table)));
+            }
+        }
+        if (!unfinished.isEmpty()) {
+            log.info("lane {}: reading {} from the source", lane.name(), unfinished.keySet());
+            for (int i = 0; i < READERS; i++) {
+                desks.add(new Desk(new RangeReader(config, store, lane.name(), run, tables, i)));
+            }
+        }
+    }
+
+    /** Something is being read, so the lane should come by soon. */
+    boolean isBusy() {
+        return desks.stream().anyMatch(desk -> desk.work != null);
+    }
+
+    // ---- the stream
+
+    /** Notes a change that was not even looked at. */
+    void passed(long xid) {
+        if (!requests.isEmpty() && !passed.contains(xid)) {
+            passed.add(xid);
+            passedSinceCommit.add(xid);
+        }
+    }
+
+    /** Leaves in the transactions what is to be applied now. */
+    void route(List<SourceTransaction> batch) throws SQLException {
+        if (unfinished.isEmpty()) {
+            return;
+        }
+        for (SourceTransaction transaction : batch) {
+            for (RowChange change : transaction.changes()) {
+                if (change.kind() == Kind.TRUNCATE && unfinished.containsKey(change.table().source())) {
+                    truncated(unfinished.get(change.table().source()));
+                }
+            }
+        }
+        Map<TableId, Places> places = places(batch);
+        for (SourceTransaction transaction : batch) {
+            List<RowChange> applied = new ArrayList<>(transaction.changes().size());
+            long bytes = transaction.bytes() / Math.max(1, transaction.changes().size());
+            for (RowChange change : transaction.changes()) {
+                Work work = unfinished.get(change.table().source());
+                if (work == null) {
+                    applied.add(change);
+                } else {
+                    if (work.reread.isUnfinished()) {
+                        passed(transaction.xid());
+                    }
+                    work.reread.route(change, transaction.xid(), bytes, places.get(work.reread.source()), applied);
+                }
+            }
+            transaction.replaceChanges(applied);
+        }
+    }
+
+    private Map<TableId, Places> places(List<SourceTransaction> batch) throws SQLException {
+        Map<TableId, List<Key>> keys = new LinkedHashMap<>();
+        for (SourceTransaction transaction : batch) {
+            for (RowChange change : transaction.changes()) {
+                if (unfinished.containsKey(change.table().source())) {
+                    TableReread.addKeys(change, keys.computeIfAbsent(change.table().source(), table -> new ArrayList<>()));
+                }
+            }
+        }
+        Map<TableId, Places> places = new HashMap<>();
+        for (Map.Entry<TableId, List<Key>> some : keys.entrySet()) {
+            places.put(some.getKey(), new Places(places(unfinished.get(some.getKey()).reread, some.getValue())));
+        }
+        return places;
+    }
+
+    private int[] places(TableReread reread, List<Key> keys) throws SQLException {
+        List<Key> borders = reread.intervals().borders();
+        if (borders.isEmpty() || keys.isEmpty()) {
+            return new int[keys.size()];
+        }
+        KeyOrder order = reread.scope().keys();
+        if (order.isPlain()) {
+            return order.places(keys, borders);
+        }
+        try {
+            lock.keep(true);
+            if (source == null) {
+                source = Databases.connectBriefly(config.source(), "sluice-apply key order");
+            }
+            try (var set = source.createStatement()) {
+                set.execute(order.searchPathSql());
+            }
+            return order.places(source, keys, borders);
+        } catch (SQLException e) {
+            throw new Failure.Retryable(
+                    "source %s: asking for the order of keys of %s: %s (SQLSTATE %s)".formatted(
+                            config.source().address(), reread.source(), Databases.reason(e), e.getSQLState()),
+                    e);
+        }
+    }
+
+    /** The read begins anew: the target's table will be empty. Within the lane's transaction. */
+    private void truncated(Work work) throws SQLException {
+        for (Desk desk : desks) {
+            if (desk.work == work) {
+                desk.reader.giveUp();
+                desk.isFree();
+            }
+        }
+        if (work.request.state() != State.REQUESTED) {
+            work.reread.truncated();
+            store.start(target, work.reread.source(), true, 0);
+        }
+    }
+
+    /** Within the lane's transaction, before it ends. */
+    void beforeCommit() throws SQLException {
+        if (!passedSinceCommit.isEmpty()) {
+            store.addPassed(target, passedSinceCommit);
+            passedSinceCommit.clear();
+        }
+    }
+
+    // ---- the reads
+
+    /**
+     * Goes on with what is to be read; called between two transactions, with everything written that was taken.
+     *
+     * @return whether the run must end because another set of tables is to be read
+     */
+    boolean turn(Position position) throws SQLException {
+        if (System.nanoTime() - lookedAt > LOOK_NANOS && look()) {
+            return true;
+        }
+        boolean isFinished = false;
+        for (Desk desk : desks) {
+            step(desk, position);
+        }
+        for (Work work : List.copyOf(unfinished.values())) {
+            if (work.reread.isPrepared() && work.reread.intervals().isDone()) {
+                finish(work);
+                unfinished.remove(work.reread.source());
+                isFinished = unfinished.isEmpty();
+            }
+        }
+        return isFinished;
+    }
+
+    /**
+     * Whether a table is to be read that this run does not know of: a damaged one may refuse rows just because nobody has come to
+     * the request yet.
+     */
+    boolean isAskedAnew() throws SQLException {
+        return look();
+    }
+
+    /** Whether somebody asks for something new. */
+    private boolean look() throws SQLException {
+        lookedAt = System.nanoTime();
+        Map<TableId, RereadStore.Table> now = store.read(target);
+        target.commit();
+        lock.used();
+        for (TableMapping mapping : lane.tables()) {
+            RereadStore.Table request = now.get(mapping.source());
+            Work work = unfinished.get(mapping.source());
+            RereadStore.Table before = requests.get(mapping.source());
+            if (request != null && request.isUnfinished() && (before == null || !before.requested().equals(request.requested()))) {
+                return true;
+            }
+            if (work != null && request != null) {
+                work.request = request;
+            }
+        }
+        if (System.nanoTime() - shownAt > SHOW_NANOS) {
+            shownAt = System.nanoTime();
+            unfinished.values().stream().filter(work -> work.request.rows() > 0).forEach(work -> log.info(
+                    "lane {}: {}: {} rows of about {} read{}",
+                    lane.name(), work.reread.source(), work.request.rows(), work.request.rowsEstimated(),
+                    work.request.isPaused() ? ", paused" : ""));
+        }
+        return false;
+    }
+
+    private void step(Desk desk, Position position) throws SQLException {
+        if (desk.work == null) {
+            unfinished.values().stream().filter(Work::isDue).forEach(work -> {
+                if (desk.work == null) {
+                    begin(desk, work);
+                }
+            });
+        } else if (desk.preparing != null && desk.preparing.isDone()) {
+            result(desk, desk.preparing).ifPresent(prepared -> prepared(desk, prepared));
+        } else if (desk.sweeping != null && desk.sweeping.isDone()) {
+            sweep(desk, position);
+        } else if (desk.planning != null && desk.planning.isDone()) {
+            result(desk, desk.planning).ifPresent(planned -> planned(desk, planned));
+        } else if (desk.piece != null) {
+            read(desk, position);
+        }
+    }
+
+    private void begin(Desk desk, Work work) {
+        TableReread reread = work.reread;
+        if (!reread.isPrepared()) {
+            desk.work = work;
+            work.exclusive = desk;
+            desk.preparing = desk.reader.prepare(work.request, reread.table());
+        } else if (mustSweep(work)) {
+            desk.work = work;
+            work.exclusive = desk;
+            desk.sweeping = desk.reader.seekSurplus(reread);
+        } else {
+            reread.intervals().firstToDo().ifPresent(interval -> {
+                desk.work = work;
+                work.exclusive = desk; // two parts of one interval are not planned at once
+                desk.interval = interval;
+                desk.planning = desk.reader.plan(work.request, reread.scope(), interval, work.rows);
+            });
+        }
+    }
+
+    private static boolean mustSweep(Work work) {
+        return !work.reread.isSwept() && work.reread.scope().keys().hasKey() && work.request.condition().isEmpty();
+    }
+
+    private void prepared(Desk desk, Prepared prepared) {
+        Work work = desk.work;
+        boolean isNew = work.request.state() == State.REQUESTED;
+        work.reread.prepared(
+                prepared.scope(), isNew ? prepared.isEmpty() : work.request.isSwept(), prepared.done());
+        if (isNew) {
+            inTarget(() -> {
+                store.start(target, work.reread.source(), prepared.isEmpty(), prepared.rowsEstimated());
+                work.request = store.read(target).get(work.reread.source());
+            });
+        }
+        desk.isFree();
+    }
+
+    private void planned(Desk desk, Planned planned) {
+        Work work = desk.work;
+        if (planned.isBusy()) {
+            inTarget(() -> store.say(
+                    target, work.reread.source(), "the source has more active sessions than the reread may meet; waiting"));
+            work.notBefore = System.nanoTime() + LOOK_NANOS;
+            desk.isFree();
+            return;
+        }
+        work.exclusive = null;
+        Key hi = planned.hi() == null ? desk.interval.hi() : planned.hi();
+        desk.piece = new Piece(new Range(desk.interval.lo(), hi));
+        work.reread.intervals().read(desk.interval, hi, desk.piece);
+        desk.reading = desk.reader.read(work.request, work.reread, desk.piece.range, Set.copyOf(passed));
+        desk.planning = null;
+    }
+
+    private void read(Desk desk, Position position) throws SQLException {
+        Work work = desk.work;
+        if (desk.piece.deferredBytes > MOST_DEFERRED_BYTES) {
+            log.info("lane {}: too many changes of {} while a part of it was read; it is read again, smaller",
+                    lane.name(), work.reread.source());
+            work.rows = Math.max(FEWEST_ROWS, work.rows / 2);
+            work.retryLater();
+            desk.reader.giveUp();
+            giveBack(desk);
+            return;
+        }
+        if (desk.read == null && desk.reading.isDone()) {
+            Optional<Rows> rows = result(desk, desk.reading);
+            if (rows.isEmpty()) {
+                return;
+            }
+            desk.read = rows.get();
+            work.hasRead(desk.read);
+        }
+        if (desk.read != null && position.end().compareTo(desk.read.until()) >= 0) {
+            join(desk);
+        }
+    }
+
+    private void sweep(Desk desk, Position position) throws SQLException {
+        Optional<Lsn> until = result(desk, desk.sweeping);
+        if (until.isPresent() && position.end().compareTo(until.get()) >= 0) {
+            TableReread reread = desk.work.reread;
+            if (isDone(desk, desk.reader.clear(reread))) {
+                reread.swept();
+                desk.isFree();
+            }
+        }
+    }
+
+    private void join(Desk desk) throws SQLException {
+        Work work = desk.work;
+        if (isDone(desk, desk.reader.join(work.reread, desk.piece))) {
+            work.reread.intervals().done(desk.piece);
+            passed.removeIf(desk.read.snapshot()::sees);
+            store.keepPassed(target, passed);
+            passedSinceCommit.clear();
+            target.commit();
+            desk.isFree();
+        }
+    }
+
+    private void finish(Work work) throws SQLException {
+        store.finish(target, work.reread.source(), State.DONE, "");
+        RereadStore.Table done = store.read(target).get(work.reread.source());
+        target.commit();
+        log.info(
+                "lane {}: {} is in step with the source, {} rows were read", lane.name(), work.reread.source(), done.rows());
+    }
+
+    private void giveBack(Desk desk) {
+        if (desk.piece != null) {
+            desk.work.reread.intervals().giveUp(desk.piece);
+        }
+        desk.isFree();
+    }
+
+    // ---- results of readers
+
+    /** Waits for the reader while the lane stands still. */
+    private boolean isDone(Desk desk, Future<Void> future) throws SQLException {
+        while (!future.isDone()) {
+            lock.keep(false);
+            try {
+                future.get(1, TimeUnit.SECONDS);
+            } catch (TimeoutException | ExecutionException e) {
+                log.trace("waiting for a reader", e); // asked again, and said below
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                throw new Failure.Retryable("interrupted", e);
+            }
+        }
+        return failure(desk, future).isEmpty();
+    }
+
+    private <T> Optional<T> result(Desk desk, Future<T> future) {
+        if (failure(desk, future).isPresent()) {
+            return Optional.empty();
+        }
+        try {
+            return Optional.of(future.get());
+        } catch (ExecutionException e) {
+            throw new IllegalStateException(e);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new Failure.Retryable("interrupted", e);
+        }
+    }
+
+    /** What went wrong, if anything did; the part is then to do again, at once, later, or when somebody has acted. */
+    private Optional<Throwable> failure(Desk desk, Future<?> future) {
+        Throwable cause;
+        try {
+            future.get();
+            return Optional.empty();
+        } catch (ExecutionException e) {
+            cause = e.getCause();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new Failure.Retryable("interrupted", e);
+        }
+        Work work = desk.work;
+        if (cause instanceof Progress.Lost lost) {
+            throw lost;
+        }
+        desk.reader.giveUp();
+        giveBack(desk);
+        Failure sorted = sorted(work, cause);
+        if (sorted instanceof Failure.Retryable) {
+            work.retryLater();
+            log.info("lane {}: reading {}: {}; trying again", lane.name(), work.reread.source(), sorted.getMessage());
+            inTarget(() -> store.say(target, work.reread.source(), sorted.getMessage()));
+        } else {
+            log.warn(
+                    "lane {}: {} cannot be read into the target: {}; cure: correct that, then `sluice resync --table {}`",
+                    lane.name(), work.reread.source(), sorted.getMessage(), work.reread.source());
+            inTarget(() -> {
+                store.finish(target, work.reread.source(), State.FAILED, sorted.getMessage());
+                work.request = store.read(target).get(work.reread.source());
+            });
+        }
+        return Optional.of(cause);
+    }
+
+    private static Failure sorted(Work work, Throwable cause) {
+        String doing = "reading " + work.reread.source();
+        if (cause instanceof Failure failure) {
+            return failure;
+        }
+        if (cause instanceof SQLException e) {
+            Failure failure = TargetFailures.translate(doing, e);
+            return FOREIGN_KEY_VIOLATION.equals(e.getSQLState())
+                    ? new Failure.Poison(
+                            failure.getMessage() + "; foreign keys cannot hold while tables are read, and the role may not suspend"
+                                    + " them: GRANT SET ON PARAMETER session_replication_role TO it, or drop them until the end",
+                            e)
+                    : failure;
+        }
+        throw new IllegalStateException(doing, cause);
+    }
+
+    private interface InTarget {
+        void run() throws SQLException;
+    }
+
+    private void inTarget(InTarget work) {
+        try {
+            work.run();
+            target.commit();
+        } catch (SQLException e) {
+            throw TargetFailures.translate("noting a reread", e);
+        }
+    }
+
+    @Override
+    public void close() {
+        desks.forEach(desk -> desk.reader.close());
+        try {
+            if (source != null) {
+                source.close();
+            }
+        } catch (SQLException e) {
+            log.debug("closing: {}", e.getMessage());
+        }
+    }
+}

@@ -1,0 +1,54 @@
+package dev.sluice.apply;
+
+import java.util.Set;
+import java.util.TreeSet;
+
+/**
+ * Which transactions of the source a read has seen.
+ *
+ * <p>Source: PostgreSQL 18 manual, 9.28.3 "Transaction ID and Snapshot Information Functions" ({@code pg_snapshot}).
+ *
+ * @param xmax the first transaction that had not begun, 64 bits
+ * @param running those below it that had not ended
+ */
+record SourceSnapshot(long xmax, Set<Long> running) {
+    private static final long EPOCH = 1L << 32;
+
+    /**
+     * Reads the text form, {@code xmin:xmax:xip,xip,…}.
+     *
+     * @throws IllegalArgumentException if it is none
+     */
+    static SourceSnapshot parse(String text) {
+        String[] parts = text.split(":", -1);
+        if (parts.length != 3) {
+            throw new IllegalArgumentException("not a snapshot: '%s'".formatted(text));
+        }
+        Set<Long> running = new TreeSet<>();
+        for (String xid : parts[2].split(",")) {
+            if (!xid.isEmpty()) {
+                running.add(Long.parseUnsignedLong(xid));
+            }
+        }
+        return new SourceSnapshot(Long.parseUnsignedLong(parts[1]), running);
+    }
+
+    /**
+     * Whether the transaction had ended when the snapshot was taken.
+     *
+     * @param xid of a committed transaction, 32 bits, as the stream has it; not two thousand million transactions away
+     */
+    boolean sees(long xid) {
+        long full = full(xid);
+        return full < xmax && !running.contains(full);
+    }
+
+    /** The stream leaves out how often the counter has gone round. */
+    private long full(long xid) {
+        long full = xmax / EPOCH * EPOCH + xid;
+        if (full > xmax + EPOCH / 2) {
+            return full - EPOCH;
+        }
+        return full < xmax - EPOCH / 2 ? full + EPOCH : full;
+    }
+}

@@ -1,0 +1,204 @@
+package dev.sluice.apply;
+
+import dev.sluice.apply.RereadStore.Range;
+import dev.sluice.apply.RowChange.Key;
+import dev.sluice.apply.RowChange.Kind;
+import dev.sluice.schemas.TableId;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Set;
+import java.util.stream.IntStream;
+
+/**
+ * One table that is being read again: what becomes of its changes until all of it is done.
+ *
+ * <p>A range that is done is written as any other table. While one is being read its changes are put aside, and those that
+ * the read has not seen are applied when it joins. Of a range that is to do, and of one that is being read where the target
+ * had rows before, a change is applied as far as that can be done without knowing the row: the read sets it right, and rows
+ * that go at the source must not stay here.
+ *
+ * <p>Threads: the lane's.
+ */
+final class TableReread {
+    private final TableId source;
+    private final TargetTable table;
+    private KeyIntervals<Piece> intervals = new KeyIntervals<>();
+    /** Known when a worker has looked at both sides; until then every key that is touched is deleted. */
+    private Scope scope;
+    private boolean isSwept;
+
+    /**
+     * What is true of the table for as long as it is read.
+     *
+     * @param keys the order of its keys at the source
+     * @param wasEmpty the target had no rows when the reread began: ranges to do have none
+     * @param hasOtherUnique the target keeps more unique than the key, so that old rows may be in the way of new ones
+     */
+    record Scope(KeyOrder keys, boolean wasEmpty, boolean hasOtherUnique) {
+        /** Rows can go into the target's table before the stream has come to them, since nothing there meets them. */
+        boolean isDirect() {
+            return wasEmpty && !hasOtherUnique;
+        }
+    }
+
+    /** A part of the table that is being read. */
+    static final class Piece {
+        final Range range;
+        final List<Deferred> deferred = new ArrayList<>();
+        long deferredBytes;
+
+        Piece(Range range) {
+            this.range = range;
+        }
+    }
+
+    /** A change that waits for a read. */
+    record Deferred(long xid, RowChange change) {}
+
+    TableReread(TableId source, TargetTable table) {
+        this.source = source;
+        this.table = table;
+    }
+
+    TableId source() {
+        return source;
+    }
+
+    TargetTable table() {
+        return table;
+    }
+
+    boolean isPrepared() {
+        return scope != null;
+    }
+
+    Scope scope() {
+        return scope;
+    }
+
+    /** @param done ranges, in ascending order */
+    void prepared(Scope scope, boolean isSwept, List<Range> done) {
+        this.scope = scope;
+        this.isSwept = isSwept;
+        this.intervals = new KeyIntervals<>(done);
+    }
+
+    boolean isSwept() {
+        return isSwept;
+    }
+
+    void swept() {
+        isSwept = true;
+    }
+
+    KeyIntervals<Piece> intervals() {
+        return intervals;
+    }
+
+    /** The target's table is empty, and all of it is to do; what is being read is of no use any more. */
+    void truncated() {
+        if (scope != null) {
+            scope = new Scope(scope.keys(), true, scope.hasOtherUnique());
+            isSwept = true;
+        }
+        intervals = new KeyIntervals<>();
+    }
+
+    // ---- changes
+
+    /** The keys of a change whose places must be known to route it. */
+    static void addKeys(RowChange change, List<Key> keys) {
+        if (change.key() != null) {
+            keys.add(change.key());
+        }
+        if (change.kind() == Kind.MOVE) {
+            keys.add(change.oldKey());
+        }
+    }
+
+    /** Places of keys that were asked for, in that order. */
+    static final class Places {
+        private final int[] places;
+        private int next;
+
+        Places(int[] places) {
+            this.places = places;
+        }
+
+        int take() {
+            return places[next++];
+        }
+    }
+
+    /**
+     * Decides about a change.
+     *
+     * @param places of its keys, as {@link #addKeys} adds them
+     * @param applied takes what is to be applied now
+     */
+    void route(RowChange change, long xid, long bytes, Places places, List<RowChange> applied) {
+        if (change.kind() == Kind.TRUNCATE) {
+            applied.add(change);
+            return;
+        }
+        int place = change.key() == null ? 0 : places.take();
+        if (change.kind() == Kind.MOVE) {
+            int oldPlace = places.take();
+            if (intervals.state(place).isDone() && intervals.state(oldPlace).isDone()) {
+                applied.add(change);
+                return;
+            }
+            route(new RowChange(table, Kind.DELETE, change.oldKey(), null, null), xid, 0, oldPlace, applied);
+            Kind kind = isWhole(change) ? Kind.UPSERT : Kind.PATCH;
+            route(new RowChange(table, kind, change.key(), change.values(), null), xid, bytes, place, applied);
+        } else {
+            route(change, xid, bytes, place, applied);
+        }
+    }
+
+    private boolean isWhole(RowChange change) {
+        return IntStream.range(0, table.width())
+                .noneMatch(place -> table.isWritten(place) && RowChange.isAbsent(change.value(place)));
+    }
+
+    private void route(RowChange change, long xid, long bytes, int place, List<RowChange> applied) {
+        KeyIntervals.State<Piece> state = intervals.state(place);
+        if (state.isDone()) {
+            applied.add(change);
+            return;
+        }
+        if (state.reading() != null) {
+            state.reading().deferred.add(new Deferred(xid, change));
+            state.reading().deferredBytes += bytes;
+        }
+        if (change.kind() != Kind.ROW && (scope == null || !scope.wasEmpty())) {
+            applyLoosely(change, applied);
+        }
+    }
+
+    private void applyLoosely(RowChange change, List<RowChange> applied) {
+        boolean mayMeetOthers = scope == null || scope.hasOtherUnique() || !isSwept;
+        if (change.kind() == Kind.DELETE || mayMeetOthers) {
+            applied.add(new RowChange(table, Kind.DELETE, change.key(), null, null));
+        } else if (change.kind() == Kind.UPSERT) {
+            applied.add(change);
+        }
+    }
+
+    boolean isUnfinished() {
+        return !intervals.isDone();
+    }
+
+    /** Those of the deferred changes that the read has not seen. */
+    static List<RowChange> unseen(Piece piece, SourceSnapshot snapshot) {
+        return piece.deferred.stream()
+                .filter(deferred -> !snapshot.sees(deferred.xid()))
+                .map(Deferred::change)
+                .toList();
+    }
+
+    /** Columns that the stream's rows have; empty if none has come yet. */
+    Set<String> known() {
+        return table.isLearned() ? Set.copyOf(table.sourceNames()) : Set.of();
+    }
+}
