@@ -93,11 +93,28 @@ final class LaneLock implements AutoCloseable {
         return connection;
     }
 
-    private static boolean tryLock(Connection connection, String lane) throws SQLException {
+    static boolean tryLock(Connection connection, String lane) throws SQLException {
         try (PreparedStatement lock =
                 connection.prepareStatement("SELECT pg_try_advisory_lock(hashtextextended('sluice.apply ' || ?, 0))")) {
             lock.setString(1, lane);
             try (ResultSet row = lock.executeQuery()) {
+                row.next();
+                return row.getBoolean(1);
+            }
+        }
+    }
+
+    /** Whether any session of the target's server has the lane; who asks needs no rights. */
+    static boolean isTaken(Connection target, String lane) throws SQLException {
+        try (PreparedStatement query = target.prepareStatement(
+                """
+                SELECT EXISTS (
+                  SELECT 1 FROM pg_catalog.pg_locks l, pg_catalog.hashtextextended('sluice.apply ' || ?, 0) AS key
+                  WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+                    AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+                    AND l.classid::bigint << 32 | l.objid::bigint = key)""")) {
+            query.setString(1, lane);
+            try (ResultSet row = query.executeQuery()) {
                 row.next();
                 return row.getBoolean(1);
             }

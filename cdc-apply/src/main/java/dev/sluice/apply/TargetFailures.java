@@ -15,7 +15,7 @@ import org.postgresql.util.ServerErrorMessage;
  *
  * <p>Source: PostgreSQL 18 manual, appendix A "PostgreSQL Error Codes".
  */
-final class TargetFailures {
+public final class TargetFailures {
     /**
      * 57P01 to 57P05 shutdown, crash, starting, idle session ended; 57014 statement timeout; 40001 serialization; 40P01
      * deadlock; 55P03 lock timeout; 55006 object in use; 25006 read-only, as after a failover; 25P03 and 25P04
@@ -43,7 +43,8 @@ final class TargetFailures {
                 : Optional.empty();
     }
 
-    static Failure translate(String doing, SQLException e) {
+    /** @param doing as it reads after "target: " */
+    public static Failure translate(String doing, SQLException e) {
         String state = String.valueOf(e.getSQLState());
         String what = "target: %s: %s (SQLSTATE %s)".formatted(doing, message(e), state);
         if (Databases.isAccessRefused(state)) {

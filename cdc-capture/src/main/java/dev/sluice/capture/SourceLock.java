@@ -100,7 +100,7 @@ final class SourceLock implements AutoCloseable {
     }
 
     /** Who has the lane; empty if this session has it now. */
-    private static String holder(Connection session, LaneConfig lane, ReplicationSlot slot) throws SQLException {
+    static String holder(Connection session, LaneConfig lane, ReplicationSlot slot) throws SQLException {
         try (PreparedStatement lock = session.prepareStatement(
                 "SELECT pg_catalog.pg_try_advisory_lock(pg_catalog.hashtextextended('sluice.capture ' || ?, 0))")) {
             lock.setString(1, lane.slot());

@@ -3,19 +3,26 @@ package dev.sluice.cli;
 import dev.sluice.apply.ApplyMain;
 import dev.sluice.capture.CaptureMain;
 import dev.sluice.reconciler.ReconcilerMain;
-import java.nio.file.Path;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.HelpCommand;
 import picocli.CommandLine.IVersionProvider;
-import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Option;
 
 /** The {@code sluice} command. Exit codes: {@link dev.sluice.schemas.Stop}. */
 @Command(
         name = "sluice",
         description = "Keeps a service's PostgreSQL in step with the monolith's it comes from.",
-        subcommands = {CaptureMain.class, ApplyMain.class, CheckCommand.class, ReconcilerMain.Compare.class, HelpCommand.class},
+        subcommands = {
+            CaptureMain.class,
+            ApplyMain.class,
+            CheckCommand.class,
+            StatusCommand.class,
+            BackfillCommand.class,
+            ResyncCommand.class,
+            RecoverCommand.class,
+            ReconcilerMain.Compare.class,
+            HelpCommand.class
+        },
         mixinStandardHelpOptions = true,
         versionProvider = SluiceMain.Version.class,
         synopsisSubcommandLabel = "COMMAND",
@@ -24,7 +31,7 @@ import picocli.CommandLine.Option;
         exitCodeListHeading = "Exit codes:%n",
         exitCodeList = {
             " 0:done, or stopped and drained",
-            " 1:failed, a restart may help; of check: errors found",
+            " 1:failed, a restart may help; of check, status, backfill, resync: a person is needed",
             " 2:wrong command line",
             " 3:differences found",
             "10:a hole in the lane, rows must be read again",
@@ -43,22 +50,9 @@ public final class SluiceMain {
         System.exit(command().execute(arguments));
     }
 
-    static CommandLine command() {
+    /** The command, for one run of it. */
+    public static CommandLine command() {
         return new CommandLine(new SluiceMain());
-    }
-
-    /** The option that every command has. */
-    static final class ConfigOption {
-        @Option(
-                names = {"-c", "--config"},
-                paramLabel = "FILE",
-                defaultValue = "pipeline.yml",
-                description = "The pipeline's configuration (default: ${DEFAULT-VALUE}).")
-        private Path file;
-
-        Path file() {
-            return file;
-        }
     }
 
     static final class Version implements IVersionProvider {

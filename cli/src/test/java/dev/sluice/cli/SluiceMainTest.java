@@ -17,7 +17,7 @@ class SluiceMainTest {
     @Test
     void helpNamesEveryCommand() {
         assertThat(command.execute("help")).isZero();
-        assertThat(out.toString()).contains("capture", "apply", "check", "demo", "Exit codes");
+        assertThat(out.toString()).contains("capture", "apply", "check", "status", "backfill", "resync", "recover", "demo", "Exit codes");
     }
 
     @Test

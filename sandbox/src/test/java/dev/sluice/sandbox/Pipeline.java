@@ -163,7 +163,7 @@ final class Pipeline implements AutoCloseable {
         config = ConfigReader.read(file, Map.of());
     }
 
-    private Path configFile() {
+    Path configFile() {
         return directory.resolve("pipeline.yml");
     }
 

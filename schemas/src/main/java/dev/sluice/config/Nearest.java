@@ -6,12 +6,12 @@ import java.util.Locale;
 import java.util.Optional;
 
 /** Finds the name that a misspelt one was meant to be. */
-final class Nearest {
+public final class Nearest {
 
     private Nearest() {}
 
     /** The nearest of {@code names}, if it is near: other case or punctuation, or up to two edits (one in short names). */
-    static Optional<String> to(String word, Collection<String> names) {
+    public static Optional<String> to(String word, Collection<String> names) {
         int most = word.length() < 5 ? 1 : 2;
         return names.stream()
                 .filter(name -> distance(plain(word), plain(name)) <= most)

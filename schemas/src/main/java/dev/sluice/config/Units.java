@@ -52,7 +52,7 @@ public final class Units {
      *
      * @throws IllegalArgumentException if the text is none of these or beyond 63 bits
      */
-    static long bytes(String text) {
+    public static long bytes(String text) {
         Matcher amount = AMOUNT.matcher(text + (text.matches("\\d+") ? "B" : ""));
         Long unit = amount.matches() ? SIZES.get(amount.group(2).toLowerCase(Locale.ROOT)) : null;
         if (unit == null) {
@@ -77,7 +77,7 @@ public final class Units {
     }
 
     /** The shortest text that {@link #bytes} reads back. */
-    static String print(long bytes) {
+    public static String print(long bytes) {
         for (String unit : new String[] {"GB", "MB", "kB"}) {
             long size = SIZES.get(unit.toLowerCase(Locale.ROOT));
             if (bytes > 0 && bytes % size == 0) {

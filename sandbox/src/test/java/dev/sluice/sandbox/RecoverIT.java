@@ -1,0 +1,173 @@
+package dev.sluice.sandbox;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.sluice.capture.LaneRestart;
+import dev.sluice.cli.SluiceMain;
+import dev.sluice.config.KafkaClients;
+import dev.sluice.schemas.Stop;
+import dev.sluice.schemas.TableId;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import org.apache.kafka.clients.admin.Admin;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
+
+/** A lane that has lost its slot or a topic goes on, and its tables are equal again. */
+@ExtendWith(ChildLogs.class)
+class RecoverIT {
+    private static final Duration PATIENCE = Duration.ofSeconds(60);
+
+    private static ThreeServers servers;
+
+    private final StringWriter out = new StringWriter();
+    private final StringWriter err = new StringWriter();
+
+    @BeforeAll
+    static void startServers() {
+        servers = ThreeServers.start();
+    }
+
+    @AfterAll
+    static void stopServers() {
+        servers.close();
+    }
+
+    @Test
+    void aLaneThatHasLostItsSlotGoesOnInAnotherEpochAndHasAskedForItsTables() {
+        try (Pipeline pipeline = pipeline("recover_slot")) {
+            Child capture = pipeline.startCapture();
+            Child apply = pipeline.startApply();
+            pipeline.awaitStreaming();
+            pipeline.onSource("INSERT INTO thing VALUES (1)");
+            pipeline.awaitCaughtUp();
+
+            assertThat(sluice(pipeline, "recover", "--execute")).isEqualTo(Stop.SETUP.exitCode());
+            assertThat(err.toString()).contains("another capture holds the lane");
+            stop(capture);
+            assertThat(sluice(pipeline, "recover", "--execute")).isEqualTo(Stop.SETUP.exitCode());
+            assertThat(err.toString()).contains("an apply holds the lane");
+            stop(apply);
+            String slot = pipeline.config().lanes().get(0).slot();
+            pipeline.onSource("SELECT pg_drop_replication_slot('%s')".formatted(slot));
+            pipeline.onSource("INSERT INTO thing VALUES (2)");
+            long epoch = pipeline.checkpoint().epoch();
+
+            assertThat(sluice(pipeline, "recover")).isZero();
+            assertThat(out.toString()).contains("Nothing was changed.", "which is missing", "public.other, public.thing");
+            assertThat(pipeline.checkpoint().epoch()).isEqualTo(epoch);
+            assertThat(sluice(pipeline, "recover", "--execute", "--rate", "1000")).isZero();
+            assertThat(pipeline.askTarget("SELECT string_agg(concat_ws(' ', source_table, kind, state, rows_per_second), ', '"
+                            + " ORDER BY source_table) FROM sluice.reread"))
+                    .isEqualTo("other recover requested 1000, thing recover requested 1000");
+
+            requireItGoesOn(pipeline, 3);
+            assertThat(pipeline.checkpoint().epoch()).isGreaterThan(epoch);
+        }
+    }
+
+    @Test
+    void aLaneWhoseTopicWasDeletedAndThatHasRecordsNobodyReadGoesOnToo() throws Exception {
+        try (Pipeline pipeline = pipeline("recover_topic")) {
+            Child capture = pipeline.startCapture();
+            Child apply = pipeline.startApply();
+            pipeline.awaitStreaming();
+            pipeline.onSource("INSERT INTO thing VALUES (1)");
+            pipeline.awaitCaughtUp();
+            stop(apply);
+            pipeline.onTarget("INSERT INTO sluice.held_table (lane, source_schema, source_table, reason, cure)"
+                    + " VALUES ('recover_topic.main', 'public', 'other', 'r', 'c')");
+            pipeline.onSource("INSERT INTO thing VALUES (2); INSERT INTO other VALUES (2)");
+            Await.until("the row is published", PATIENCE, () -> pipeline.published("thing") == 2);
+            stop(capture);
+            deleteTopic(pipeline, "other");
+
+            assertThat(sluice(pipeline, "recover", "--execute")).isZero();
+            assertThat(out.toString()).contains("was made and begins at", "2 tables are to be read again");
+
+            requireItGoesOn(pipeline, 3);
+            assertThat(pipeline.askTarget("SELECT count(*) FROM sluice.held_table")).isEqualTo("0");
+        }
+    }
+
+    @Test
+    void betweenItsTwoHalvesAnApplierFindsAHoleAndTheCommandIsSimplyDoneAgain() {
+        try (Pipeline pipeline = pipeline("recover_half")) {
+            Child capture = pipeline.startCapture();
+            Child apply = pipeline.startApply();
+            pipeline.awaitStreaming();
+            pipeline.onSource("INSERT INTO thing VALUES (1)");
+            pipeline.awaitCaughtUp();
+            stop(capture);
+            stop(apply);
+
+            try (LaneRestart half = LaneRestart.open(pipeline.config(), pipeline.config().lanes().get(0))) {
+                half.begin(0);
+            }
+            capture = pipeline.startCapture();
+            apply = pipeline.startApply();
+
+            assertThat(apply.awaitExit(PATIENCE)).isEqualTo(Stop.HOLE.exitCode());
+            stop(capture);
+            assertThat(sluice(pipeline, "recover", "--execute")).isZero();
+            requireItGoesOn(pipeline, 3);
+        }
+    }
+
+    /** What is written from now on arrives, and what was lost is read. */
+    private void requireItGoesOn(Pipeline pipeline, int id) {
+        Child capture = pipeline.startCapture();
+        Child apply = pipeline.startApply();
+        capture.awaitLog("streaming from", PATIENCE);
+        pipeline.onSource("INSERT INTO thing VALUES (%d); INSERT INTO other VALUES (%<d)".formatted(id));
+        Await.until("the row is applied", PATIENCE, () -> capture.isAlive()
+                && apply.isAlive()
+                && pipeline.askTarget("SELECT count(*) FROM thing JOIN other USING (id) WHERE id = " + id).equals("1"));
+        stop(apply);
+        // the same position is gone on from, as at any start
+        Child next = pipeline.startApply();
+        pipeline.onSource("INSERT INTO thing VALUES (%d); INSERT INTO other VALUES (%<d)".formatted(id + 1));
+        Await.until("the next row is applied", PATIENCE, () -> next.isAlive()
+                && pipeline.askTarget("SELECT count(*) FROM thing JOIN other USING (id) WHERE id = " + (id + 1)).equals("1"));
+        assertThat(sluice(pipeline, "backfill")).isZero();
+        assertThat(out.toString()).contains("public.other  done  ", "public.thing  done  ");
+        pipeline.awaitCaughtUp();
+        pipeline.assertEqual();
+        assertThat(sluice(pipeline, "status")).isZero();
+        assertThat(out.toString()).contains("state       every table is as the source was at this position\n");
+    }
+
+    private static Pipeline pipeline(String name) {
+        Pipeline pipeline = Pipeline.on(servers, name).carrying("other", "thing");
+        pipeline.onBoth("CREATE TABLE thing (id int PRIMARY KEY); CREATE TABLE other (id int PRIMARY KEY)");
+        return pipeline;
+    }
+
+    private static void deleteTopic(Pipeline pipeline, String table) throws Exception {
+        String topic = pipeline.config().topics().change(TableId.parse(table));
+        try (Admin admin = Admin.create(KafkaClients.base(pipeline.config().kafka(), "test"))) {
+            admin.deleteTopics(List.of(topic)).all().get();
+            Await.until("the topic is gone", PATIENCE, () -> !admin.listTopics().names().get().contains(topic));
+        }
+    }
+
+    private int sluice(Pipeline pipeline, String... arguments) {
+        List<String> all = new ArrayList<>(Arrays.asList(arguments));
+        all.addAll(List.of("-c", pipeline.configFile().toString()));
+        return SluiceMain.command()
+                .setOut(new PrintWriter(out))
+                .setErr(new PrintWriter(err))
+                .execute(all.toArray(String[]::new));
+    }
+
+    private static void stop(Child child) {
+        child.terminate();
+        assertThat(child.awaitExit(PATIENCE)).as("exit code of " + child.name()).isZero();
+    }
+}
