@@ -508,12 +508,7 @@ final class TargetTable {
         StringBuilder matches = new StringBuilder();
         for (int place : keyPlaces) {
             matches.append(matches.isEmpty() ? "" : " AND ")
-                    .append("t.")
-                    .append(quoted(place))
-                    .append(" ")
-                    .append(type(place).equal())
-                    .append(" ")
-                    .append(type(place).element(prefix + place));
+                    .append(type(place).same("t." + quoted(place), type(place).element(prefix + place)));
         }
         return matches.toString();
     }

@@ -13,12 +13,13 @@ import java.sql.SQLException;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
-/** Types that do not arrive exactly, or not at all, are named before the first event. */
+/** Types that do not arrive exactly are named before the first event. */
 class TypeFindingsIT {
     @Test
-    void typesAreNamedByColumnAndTypesThatDebeziumCannotReadByName() throws SQLException {
+    void typesAreNamedByColumn() throws SQLException {
         try (PostgresServer server = Servers.postgres()) {
             TestDatabase source = TestDatabase.create(server, "findings");
             source.execute(
@@ -26,22 +27,19 @@ class TypeFindingsIT {
                     CREATE TYPE mood AS ENUM ('sad', 'ok');
                     CREATE DOMAIN "Checked mood" AS mood;
                     CREATE TYPE nothing AS ENUM ();
-                    CREATE TABLE t (id int PRIMARY KEY, doc xml, type regtype, types regtype[], m mood, left_out xml)""");
+                    CREATE TABLE t (id int PRIMARY KEY, doc xml, type regtype, types regtype[], m mood, n nothing,
+                                    d "Checked mood", left_out xml)""");
             LaneConfig lane = new LaneConfig("main", "s", "p", true, List.of(new TableMapping(
                     new TableId("public", "t"), new TableId("public", "t"), "main", Map.of(), Set.of("left_out"), Map.of())));
 
             List<Finding> findings = findings(source, lane);
 
-            assertThat(findings).filteredOn(finding -> finding.level() == Finding.Level.ERROR)
-                    .extracting(finding -> finding.subject() + " " + finding.problem())
-                    .anyMatch(text -> text.contains("Checked mood") && text.contains("domain over an enum"))
-                    .anyMatch(text -> text.contains("nothing") && text.contains("without labels"));
             assertThat(findings).filteredOn(finding -> finding.level() == Finding.Level.WARNING)
                     .extracting(Finding::problem)
                     .anyMatch(text -> text.contains("column 'doc' is xml"))
                     .anyMatch(text -> text.contains("column 'type' is regtype,"))
                     .anyMatch(text -> text.contains("column 'types' is regtype[]"))
-                    .noneMatch(text -> text.contains("'m'") || text.contains("left_out"));
+                    .noneMatch(text -> Stream.of("'m'", "'n'", "'d'", "left_out").anyMatch(text::contains));
         }
     }
 
