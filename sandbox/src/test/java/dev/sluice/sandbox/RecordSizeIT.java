@@ -19,7 +19,7 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 
-/** A change above {@code kafka.maxRecordBytes} stops capture with all that a person needs, and nothing is lost. */
+/** A change above {@code kafka.maxRecordBytes}, or above what its topic takes, stops capture with all that a person needs, and nothing is lost. */
 class RecordSizeIT {
     private static ThreeServers servers;
 
@@ -60,6 +60,36 @@ class RecordSizeIT {
             large.startCapture(TypesIT.withRecordsUpTo(config, 1 << 20));
             large.requireEqual();
             large.stop();
+        }
+    }
+
+    @Test
+    void aChangeThatOnlyTheBrokerRefusesIsNamedToo() {
+        TestDatabase source = TestDatabase.create(servers.source(), "lowered");
+        TestDatabase target = TestDatabase.create(servers.target(), "lowered");
+        for (TestDatabase side : List.of(source, target)) {
+            side.execute("CREATE TABLE paper (no int, year int, scan text, PRIMARY KEY (year, no))");
+        }
+        PipelineConfig config = servers.config(
+                "lowered", source.config("source"), target.config("target"),
+                List.of(TableMapping.identity(new TableId("public", "paper"), ThreeServers.LANE)));
+        try (InProcessPipeline lowered = new InProcessPipeline(config, source, target)) {
+            lowered.start();
+            lowered.awaitApplied();
+            allowRecords("lowered.", 20_000);
+            source.execute("INSERT INTO paper VALUES (1, 2026, 'small'), (3, 2026, 'small'); INSERT INTO paper"
+                    + " SELECT 2, 2026, 'secret' || string_agg(md5(n::text), '') FROM generate_series(1, 3000) AS n");
+
+            Failure.Fatal failure = lowered.captureFailure();
+
+            assertThat(failure).hasMessageContainingAll("lowered.public.paper", "\"no\":2", "max.message.bytes")
+                    .hasMessageNotContaining("secret");
+            assertThat(failure.remedy()).contains("max.message.bytes of topic lowered.public.paper");
+
+            allowRecords("lowered.", config.kafka().maxRecordBytes());
+            lowered.startCapture();
+            lowered.requireEqual();
+            lowered.stop();
         }
     }
 
