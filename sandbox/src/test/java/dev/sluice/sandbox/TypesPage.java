@@ -61,8 +61,8 @@ final class TypesPage {
                 ## Limits
 
                 A change record may have `kafka.maxRecordBytes`; a larger one stops capture with the table, the key and the sizes of its
-                columns. A `bytea` takes two characters for each byte there. PostgreSQL itself prints no value of more than 1 GB, which
-                is a `bytea` of 512 MB.
+                columns. A `bytea` takes two characters for each byte there. PostgreSQL itself sends no value and no row of more than 1 GB
+                as text, which a `bytea` is from 512 MB on: capture stops there with code 10 and says so.
                 """);
         return page.toString();
     }

@@ -13,7 +13,10 @@ public enum Stop {
     USAGE(2),
     /** A comparison found differences. */
     DIFFERENT(3),
-    /** The lane has a hole: slot missing, lost or moved, topic deleted or truncated. Rows must be read again. */
+    /**
+     * The lane has a hole: slot missing, lost or moved, topic deleted or truncated; or a change that the server cannot send.
+     * Rows must be read again.
+     */
     HOLE(10),
     /** A database or Kafka is not set up as it must be: publication, privileges, tables, columns. */
     SETUP(11),
