@@ -54,7 +54,7 @@ final class LargeChange {
     static Failure.Fatal refusedByBroker(String topic, byte[] key, int bytes, Throwable cause) {
         return new Failure.Fatal(
                 Stop.SETUP,
-                "a change on topic %s, key %s, is larger than its max.message.bytes: %d bytes before compression; the broker says: %s"
+                "a change on topic %s, key %s, is larger than its max.message.bytes: %d bytes before compression; it says: %s"
                         .formatted(topic, text(key), bytes, cause.getMessage()),
                 "raise max.message.bytes of topic %s, to kafka.maxRecordBytes or more (docs/runbook.md)".formatted(topic),
                 cause);

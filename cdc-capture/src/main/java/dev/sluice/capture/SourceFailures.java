@@ -34,19 +34,19 @@ final class SourceFailures {
      * {@code src/common/stringinfo.c}.
      */
     static Optional<Failure.Fatal> unprintable(DatabaseConfig source, SQLException e) {
-        boolean isTooLong = "54000".equals(e.getSQLState())
-                || "XX000".equals(e.getSQLState()) && String.valueOf(e.getMessage()).contains("invalid memory alloc request size");
-        if (!isTooLong) {
+        String message = String.valueOf(e.getMessage());
+        boolean isOneValue = "XX000".equals(e.getSQLState()) && message.contains("invalid memory alloc request size");
+        if (!isOneValue && !"54000".equals(e.getSQLState())) {
             return Optional.empty();
         }
         ServerErrorMessage said = e instanceof PSQLException server ? server.getServerErrorMessage() : null;
         return Optional.of(new Failure.Fatal(
                 Stop.HOLE,
-                "source %s: a change cannot be sent: %s (SQLSTATE %s%s); the server sends no value and no row of more than 1 GB as text,"
-                                .formatted(source.address(), e.getMessage(), e.getSQLState(), where(said))
-                        + " which a bytea is from 512 MB on, and the stream cannot pass over it",
-                "make the value shorter at the source, or leave its column out of the publication and the mapping; then begin the lane"
-                        + " anew (docs/runbook.md#starting-a-lane-anew)",
+                "source %s: a change cannot be sent: %s (SQLSTATE %s%s); the server sends no value and no row of more than 1 GB"
+                                .formatted(source.address(), message, e.getSQLState(), where(said))
+                        + " as text, which a bytea is from 512 MB on, and the stream cannot pass over it",
+                "make the value shorter at the source, or leave its column out of the publication and the mapping; then begin"
+                        + " the lane anew (docs/runbook.md#starting-a-lane-anew)",
                 e));
     }
 

@@ -89,7 +89,8 @@ class TypesIT {
         target.execute(definitions);
         listKeys(source, target);
         for (TestDatabase side : List.of(source, target)) {
-            side.execute("CREATE TABLE types.large (id int PRIMARY KEY, v bytea, t text, n int); CREATE TABLE types.added (id int PRIMARY KEY, v types.mood, a types.mood[],"
+            side.execute("CREATE TABLE types.document (id int PRIMARY KEY, v xml);"
+                    + " CREATE TABLE types.large (id int PRIMARY KEY, v bytea, t text, n int); CREATE TABLE types.added (id int PRIMARY KEY, v types.mood, a types.mood[],"
                     + " d types.\"mood domain\" DEFAULT 'ok', n types.nothing, ns types.nothing[], nd types.no_nothing)");
         }
         hostile(source, "DateStyle = 'German'", "IntervalStyle = 'sql_standard'", "TimeZone = 'America/St_Johns'", "extra_float_digits = -15",
@@ -327,6 +328,17 @@ class TypesIT {
         pipeline.requireEqual();
         commit(List.of("DELETE FROM types.large"));
         pipeline.requireEqual();
+    }
+
+    /** The server prints neither; the rest of the declaration and the document arrive. */
+    @Test
+    void ofAnXmlDeclarationTheEncodingIsLostAndOneThatSaysNothingMore() {
+        commit(List.of("INSERT INTO types.document VALUES (1, '<?xml version=\"1.0\" encoding=\"ISO-8859-1\" standalone=\"yes\"?>\n<a>ü 😀</a>'),"
+                + " (2, '<?xml version=\"1.1\" encoding=\"UTF-8\"?><a/>'), (3, '<a>ü</a>'), (4, '<?xml version=\"1.0\"?><a/>')"));
+        pipeline.requireEqual();
+        assertThat(query(pipeline.source(), "SELECT v::text FROM types.document WHERE id = 1").get(0)).contains("encoding");
+        assertThat(query(pipeline.target(), "SELECT v::text FROM types.document ORDER BY id")).containsExactly(
+                "<?xml version=\"1.0\" standalone=\"yes\"?>\n<a>ü 😀</a>", "<?xml version=\"1.1\"?><a/>", "<a>ü</a>", "<a/>");
     }
 
     @Test
