@@ -11,7 +11,7 @@ public enum Stop {
     FAILED(1),
     /** The command line is wrong. */
     USAGE(2),
-    /** A comparison found differences. */
+    /** A comparison found differences, or a sequence that is behind. */
     DIFFERENT(3),
     /**
      * The lane has a hole: slot missing, lost or moved, topic deleted or truncated; or a change that the server cannot send.
