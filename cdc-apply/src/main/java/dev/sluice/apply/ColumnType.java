@@ -22,8 +22,9 @@ import java.util.Optional;
  * @param parameter type of the array parameter
  * @param isCast whether each element is cast to the type
  * @param equal the operator that its index uses, with its schema, which the search path need not have
+ * @param comparedAs the enum that the type is, or is a domain over: the server knows no equality of such a domain
  */
-record ColumnType(String name, String parameter, boolean isCast, String equal) {
+record ColumnType(String name, String parameter, boolean isCast, String equal, Optional<String> comparedAs) {
 
     /** Types by oid. */
     static Map<Integer, ColumnType> read(Connection target, Collection<Integer> oids) throws SQLException {
@@ -43,7 +44,15 @@ record ColumnType(String name, String parameter, boolean isCast, String equal) {
                         JOIN pg_catalog.pg_amop p ON p.amopfamily = c.opcfamily AND p.amopstrategy = 3
                             AND p.amoplefttype = base.oid AND p.amoprighttype = base.oid
                         JOIN pg_catalog.pg_operator o ON o.oid = p.amopopr
-                        WHERE base.typbasetype = 0)
+                        WHERE base.typbasetype = 0),
+                       (WITH RECURSIVE base AS (
+                            SELECT t.oid, t.typbasetype
+                            UNION ALL
+                            SELECT b.oid, b.typbasetype FROM base JOIN pg_catalog.pg_type b ON b.oid = base.typbasetype)
+                        SELECT format('%I.%I', en.nspname, e.typname)
+                        FROM base
+                        JOIN pg_catalog.pg_type e ON e.oid = base.oid AND e.typtype = 'e'
+                        JOIN pg_catalog.pg_namespace en ON en.oid = e.typnamespace)
                 FROM pg_catalog.pg_type t
                 JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
                 LEFT JOIN pg_catalog.pg_type a ON a.oid = t.typarray
@@ -61,7 +70,8 @@ record ColumnType(String name, String parameter, boolean isCast, String equal) {
                                     quoted(row.getString(2), row.getString(3)),
                                     asText ? "pg_catalog._text" : quoted(row.getString(4), row.getString(5)),
                                     asText,
-                                    Optional.ofNullable(row.getString(7)).map(o -> "OPERATOR(" + o + ")").orElse("=")));
+                                    Optional.ofNullable(row.getString(7)).map(o -> "OPERATOR(" + o + ")").orElse("="),
+                                    Optional.ofNullable(row.getString(8))));
                 }
             }
         }
@@ -75,6 +85,15 @@ record ColumnType(String name, String parameter, boolean isCast, String equal) {
     /** SQL of one element of the unnested parameter. */
     String element(String sql) {
         return isCast ? cast(sql) : sql;
+    }
+
+    /** SQL of whether two values of the type are the same, which its index can answer. */
+    String same(String one, String other) {
+        return compared(one) + " " + equal + " " + compared(other);
+    }
+
+    private String compared(String sql) {
+        return comparedAs.map(type -> "CAST(" + sql + " AS " + type + ")").orElse(sql);
     }
 
     String cast(String sql) {

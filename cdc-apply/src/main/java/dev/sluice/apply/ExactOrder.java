@@ -57,6 +57,7 @@ final class ExactOrder {
          * Takes the old rows out, each of which must be there, and writes the new ones, all or none.
          *
          * @param old deletions
+         * @param anew one for each of {@code old}, which gives it the values that the change does not carry
          */
         Optional<SQLException> attemptAnew(List<RowChange> old, List<RowChange> anew) throws SQLException;
 
@@ -108,9 +109,9 @@ final class ExactOrder {
     }
 
     /**
-     * Takes rows out and puts them in anew, where each waits for what another has. Only whole rows, of tables where a
-     * deletion reaches no other row and loses nothing; and only if each key is given up once and taken once, since two
-     * changes of one row do not say which of the rows that had the key in between is meant.
+     * Takes rows out and puts them in anew, where each waits for what another has. Only in tables where a deletion reaches
+     * no other row and loses nothing; and only if each key is given up once and taken once, since two changes of one row do
+     * not say which of the rows that had the key in between is meant.
      */
     private boolean settleCircle() throws SQLException {
         Claims earlier = new Claims();
@@ -121,7 +122,7 @@ final class ExactOrder {
         List<RowChange> anew = new ArrayList<>();
         for (Unit unit : waiting) {
             RowChange change = unit.changes.get(0);
-            if (unit.changes.size() > 1 || !isWhole(change) || earlier.holdBack(unit.changes)) {
+            if (unit.changes.size() > 1 || !canBeAnew(change) || earlier.holdBack(unit.changes)) {
                 earlier.add(unit.changes);
                 continue;
             }
@@ -140,17 +141,9 @@ final class ExactOrder {
         return true;
     }
 
-    private static boolean isWhole(RowChange change) {
-        TargetTable table = change.table();
-        if (change.kind() != Kind.UPSERT && change.kind() != Kind.MOVE || table.hasCascade() || table.hasColumnsOfItsOwn()) {
-            return false;
-        }
-        for (int place = 0; place < table.width(); place++) {
-            if (table.isWritten(place) && RowChange.isAbsent(change.value(place))) {
-                return false;
-            }
-        }
-        return true;
+    private static boolean canBeAnew(RowChange change) {
+        boolean leavesARow = change.kind() == Kind.UPSERT || change.kind() == Kind.PATCH || change.kind() == Kind.MOVE;
+        return leavesARow && !change.table().hasCascade() && !change.table().hasColumnsOfItsOwn();
     }
 
     /** The first row that a change presupposes and the target lacks, or nothing in its place if the source lacks it too. */

@@ -13,10 +13,12 @@ import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
-import java.sql.Types;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.function.Function;
 import java.util.stream.Collectors;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -49,7 +51,7 @@ final class Reread {
         count++;
         try (Connection connection = Databases.connectBriefly(source, "sluice-apply reread")) {
             TableShape shape = Catalog.read(connection, List.of(table.source())).get(table.source());
-            Optional<RowChange> row = shape == null ? Optional.empty() : read(connection, change, table.sourceColumns(shape));
+            Optional<RowChange> row = shape == null ? Optional.empty() : read(connection, change, shape);
             log.warn(
                     "{}: a row that a change of some columns presupposes is missing; {}, key columns {}; {} rows read again since"
                             + " this run began; somebody else writes to the target, or its first copy was not whole",
@@ -66,19 +68,22 @@ final class Reread {
         }
     }
 
-    private static Optional<RowChange> read(Connection connection, RowChange change, List<String> columns)
-            throws SQLException {
+    private static Optional<RowChange> read(Connection connection, RowChange change, TableShape shape) throws SQLException {
         TargetTable table = change.table();
+        List<String> columns = table.sourceColumns(shape);
         try (Statement set = connection.createStatement()) {
             set.execute(TextForm.sql());
         }
+        Map<String, ColumnType> types = keyTypes(connection, shape, table.keyNames());
         String sql = "SELECT "
                 + columns.stream().map(column -> TableId.quote(column) + "::text").collect(Collectors.joining(", "))
                 + " FROM " + table.source().quoted() + " WHERE "
-                + table.keyNames().stream().map(key -> TableId.quote(key) + " = ?").collect(Collectors.joining(" AND "));
+                + table.keyNames().stream()
+                        .map(key -> types.get(key).same(TableId.quote(key), types.get(key).cast("?::text")))
+                        .collect(Collectors.joining(" AND "));
         try (PreparedStatement query = connection.prepareStatement(sql)) {
             for (int i = 0; i < table.keyNames().size(); i++) {
-                query.setObject(i + 1, change.key().values().get(i), Types.OTHER);
+                query.setString(i + 1, change.key().values().get(i));
             }
             try (ResultSet row = query.executeQuery()) {
                 if (!row.next()) {
@@ -93,5 +98,15 @@ final class Reread {
                 return Optional.of(new RowChange(table, Kind.UPSERT, change.key(), values, null));
             }
         }
+    }
+
+    private static Map<String, ColumnType> keyTypes(Connection connection, TableShape shape, List<String> key)
+            throws SQLException {
+        Map<String, Integer> oids = new HashMap<>();
+        shape.columns().stream()
+                .filter(column -> key.contains(column.name()))
+                .forEach(column -> oids.put(column.name(), column.typeOid()));
+        Map<Integer, ColumnType> types = ColumnType.read(connection, oids.values());
+        return key.stream().collect(Collectors.toMap(Function.identity(), name -> types.get(oids.get(name))));
     }
 }

@@ -8,12 +8,15 @@ import dev.sluice.schemas.Failure;
 import dev.sluice.schemas.Stop;
 import dev.sluice.schemas.TableId;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.IntPredicate;
+import java.util.stream.Collectors;
 
 /**
  * One mapped table as the writer sees it: which source column goes where, which columns are the key, and the SQL.
@@ -248,6 +251,18 @@ final class TargetTable {
         return columns.get(place).column() != null;
     }
 
+    /** Those of the columns that are written. */
+    int[] writtenPlaces(IntPredicate wanted) {
+        int[] places = new int[width()];
+        int count = 0;
+        for (int place = 0; place < places.length; place++) {
+            if (isWritten(place) && wanted.test(place)) {
+                places[count++] = place;
+            }
+        }
+        return Arrays.copyOf(places, count);
+    }
+
     /** Learns or confirms the key columns, source names in key order. */
     void keyIs(List<String> sourceColumns) {
         if (!sourceColumns.equals(keyNames)) {
@@ -458,6 +473,13 @@ final class TargetTable {
         return from + ") AS u(" + names + ")";
     }
 
+    /** Reads columns of rows by key, as text. Parameters: one array per key column. */
+    String readSql(int[] read) {
+        String texts = Arrays.stream(read).mapToObj(place -> "t." + quoted(place) + "::text").collect(Collectors.joining(", "));
+        return "SELECT " + texts + " FROM " + id().quoted() + " AS t, " + unnested(keyPlaces, false) + " WHERE "
+                + keyMatches("u.c");
+    }
+
     /** Deletes rows by key. Parameters: one array per key column. */
     String deleteSql() {
         return "DELETE FROM " + id().quoted() + " AS t USING " + unnested(keyPlaces, false) + " WHERE "
@@ -532,12 +554,7 @@ final class TargetTable {
         StringBuilder matches = new StringBuilder();
         for (int place : keyPlaces) {
             matches.append(matches.isEmpty() ? "" : " AND ")
-                    .append("t.")
-                    .append(quoted(place))
-                    .append(" ")
-                    .append(type(place).equal())
-                    .append(" ")
-                    .append(type(place).element(prefix + place));
+                    .append(type(place).same("t." + quoted(place), type(place).element(prefix + place)));
         }
         return matches.toString();
     }

@@ -9,6 +9,7 @@ import dev.sluice.schemas.Failure;
 import dev.sluice.schemas.TableId;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
+import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Savepoint;
 import java.sql.Statement;
@@ -150,8 +151,9 @@ final class TargetWriter {
             @Override
             public Optional<SQLException> attemptAnew(List<RowChange> old, List<RowChange> anew) throws SQLException {
                 return TargetWriter.this.attempt(() -> {
+                    List<RowChange> whole = completed(anew, old);
                     deleteAll(old);
-                    writeAsSets(anew);
+                    writeAsSets(whole);
                 });
             }
 
@@ -160,6 +162,37 @@ final class TargetWriter {
                 return reread.row(change);
             }
         });
+    }
+
+    /** The new rows, with the values of the old ones where they do not say. */
+    private List<RowChange> completed(List<RowChange> anew, List<RowChange> old) throws SQLException {
+        List<RowChange> whole = new ArrayList<>();
+        for (int i = 0; i < anew.size(); i++) {
+            whole.add(completed(anew.get(i), old.get(i)));
+        }
+        return whole;
+    }
+
+    /** The session prints a value so that it reads the same value from it. */
+    private RowChange completed(RowChange anew, RowChange old) throws SQLException {
+        TargetTable table = anew.table();
+        int[] absent = table.writtenPlaces(place -> RowChange.isAbsent(anew.value(place)));
+        if (absent.length == 0) {
+            return anew;
+        }
+        PreparedStatement read = prepared(table.readSql(absent));
+        bindKeys(read, List.of(old));
+        String[] values = new String[table.width()];
+        Arrays.setAll(values, anew::value);
+        try (ResultSet row = read.executeQuery()) {
+            if (!row.next()) {
+                throw new MissingRows(table, 1);
+            }
+            for (int i = 0; i < absent.length; i++) {
+                values[absent[i]] = row.getString(i + 1);
+            }
+        }
+        return new RowChange(table, anew.kind(), anew.key(), values, anew.oldKey());
     }
 
     /** @throws MissingRows unless each of the rows is there */
@@ -242,15 +275,17 @@ final class TargetWriter {
         for (List<RowChange> some : parts(rows)) {
             writingKeys(table);
             PreparedStatement delete = prepared(table.deleteSql());
-            int parameter = 1;
-            for (int key = 0; key < table.keyPlaces().length; key++) {
-                int index = key;
-                delete.setObject(
-                        parameter++, text.of(some, row -> row.key().values().get(index)), Types.OTHER);
-            }
+            bindKeys(delete, some);
             found += delete.executeUpdate();
         }
         return found;
+    }
+
+    private void bindKeys(PreparedStatement statement, List<RowChange> rows) throws SQLException {
+        for (int key = 0; key < rows.get(0).table().keyPlaces().length; key++) {
+            int index = key;
+            statement.setObject(key + 1, text.of(rows, row -> row.key().values().get(index)), Types.OTHER);
+        }
     }
 
     private void upsert(Written written, List<RowChange> rows) throws SQLException {
@@ -444,14 +479,7 @@ final class TargetWriter {
     }
 
     private static Written written(TargetTable table, IntFunction<String> values) {
-        int[] places = new int[table.width()];
-        int count = 0;
-        for (int place = 0; place < table.width(); place++) {
-            if (table.isWritten(place) && !RowChange.isAbsent(values.apply(place))) {
-                places[count++] = place;
-            }
-        }
-        return new Written(table, Arrays.copyOf(places, count));
+        return new Written(table, table.writtenPlaces(place -> !RowChange.isAbsent(values.apply(place))));
     }
 
     private static Map<Written, List<RowChange>> bySameColumns(List<RowChange> rows) {

@@ -5,11 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.sluice.apply.RowChange.Key;
 import dev.sluice.apply.RowChange.Kind;
-import dev.sluice.catalog.Column;
-import dev.sluice.catalog.TableShape;
-import dev.sluice.config.TableMapping;
 import dev.sluice.schemas.Failure;
-import dev.sluice.schemas.TableId;
 import java.sql.SQLException;
 import java.util.ArrayList;
 import java.util.List;
@@ -20,8 +16,8 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
 class ExactOrderTest {
-    private final TargetTable table = table("t", false);
-    private final TargetTable parent = table("parent", true);
+    private final TargetTable table = TestTables.withKey("t", false);
+    private final TargetTable parent = TestTables.withKey("parent", true);
     private final UniqueRows target = new UniqueRows();
     private final ExactOrder order = new ExactOrder(target);
 
@@ -255,23 +251,5 @@ class ExactOrderTest {
 
     private static Key key(int id) {
         return Key.of(Integer.toString(id));
-    }
-
-    private static TargetTable table(String name, boolean hasCascade) {
-        TableId id = new TableId("public", name);
-        TableShape shape = new TableShape(
-                id,
-                'r',
-                'p',
-                List.of(new Column("id", "bigint", 20, true, false, false, false)),
-                List.of("id"),
-                'd',
-                List.of(),
-                List.of(List.of("id")),
-                false);
-        TargetTable table = new TargetTable(
-                TableMapping.identity(id, "main"), shape, Map.of(20, new ColumnType("int8", "_int8", false, "=")), hasCascade);
-        table.keyIs(List.of("id"));
-        return table;
     }
 }

@@ -5,10 +5,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.sluice.apply.MicroBatch.Step;
 import dev.sluice.apply.RowChange.Key;
 import dev.sluice.apply.RowChange.Kind;
-import dev.sluice.catalog.Column;
-import dev.sluice.catalog.TableShape;
-import dev.sluice.config.TableMapping;
-import dev.sluice.schemas.TableId;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
@@ -16,8 +12,8 @@ import java.util.Map;
 import org.junit.jupiter.api.Test;
 
 class MicroBatchTest {
-    private final TargetTable table = table("t");
-    private final TargetTable other = table("other");
+    private final TargetTable table = TestTables.withKey("t", false);
+    private final TargetTable other = TestTables.withKey("other", false);
 
     @Test
     void onlyTheLastStateOfARowIsWritten() {
@@ -107,24 +103,5 @@ class MicroBatchTest {
 
     private static RowChange truncate(TargetTable table) {
         return new RowChange(table, Kind.TRUNCATE, null, null, null);
-    }
-
-    private static TargetTable table(String name) {
-        TableId id = new TableId("public", name);
-        TableShape shape = new TableShape(
-                id,
-                'r',
-                'p',
-                List.of(new Column("id", "bigint", 20, true, false, false, false)),
-                List.of("id"),
-                'd',
-                List.of(),
-                List.of(List.of("id")),
-                false);
-        return new TargetTable(
-                TableMapping.identity(id, "main"),
-                shape,
-                Map.of(20, new ColumnType("int8", "_int8", false, "=")),
-                false);
     }
 }

@@ -312,6 +312,10 @@ final class CaptureLane {
                     return known;
                 }
                 if (cause instanceof SQLException e) {
+                    Optional<Failure.Fatal> unprintable = SourceFailures.unprintable(config.source(), e);
+                    if (unprintable.isPresent()) {
+                        return unprintable.get();
+                    }
                     Failure sorted = SourceFailures.translate(config.source(), "streaming", e);
                     // a stream breaks in many ways; the next start tells a passing one from one that needs a person
                     return sorted instanceof Failure.Retryable

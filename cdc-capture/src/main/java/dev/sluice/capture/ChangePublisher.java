@@ -4,7 +4,6 @@ import dev.sluice.config.KafkaClients;
 import dev.sluice.config.KafkaConfig;
 import dev.sluice.process.Failpoints;
 import dev.sluice.schemas.Failure;
-import dev.sluice.schemas.Stop;
 import java.time.Duration;
 import java.util.Properties;
 import java.util.concurrent.ExecutorService;
@@ -12,6 +11,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicReference;
+import org.apache.kafka.clients.producer.Callback;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerConfig;
 import org.apache.kafka.clients.producer.ProducerRecord;
@@ -37,13 +37,16 @@ final class ChangePublisher implements AutoCloseable {
 
     private final KafkaProducer<byte[], byte[]> producer;
     private final int maxRecordBytes;
-    private final AtomicReference<Exception> failed = new AtomicReference<>();
+    private final AtomicReference<Refusal> failed = new AtomicReference<>();
     private final Object acknowledgement = new Object();
     private final AtomicBoolean isSending = new AtomicBoolean();
     /** For {@link KafkaProducer#flush}, which waits for the brokers. */
     private final ExecutorService sender;
     private long sent;
     private volatile long acknowledged;
+
+    /** Why a record was not delivered, and which; not the record itself, which would be kept until it is acknowledged. */
+    private record Refusal(String topic, byte[] key, int bytes, Exception reason) {}
 
     ChangePublisher(KafkaConfig kafka, String lane) {
         Properties settings = KafkaClients.base(kafka, "sluice-changes-" + lane);
@@ -69,7 +72,7 @@ final class ChangePublisher implements AutoCloseable {
         throwIfFailed();
         try {
             sent++;
-            requireFits(record, producer.send(record, this::acknowledge));
+            requireFits(record, producer.send(record, acknowledgement(record)));
         } catch (InterruptException e) {
             throw e;
         } catch (KafkaException e) {
@@ -80,15 +83,24 @@ final class ChangePublisher implements AutoCloseable {
 
     /** The producer refuses a record that is too large at once. */
     private void requireFits(ProducerRecord<byte[], byte[]> record, Future<RecordMetadata> result) {
-        if (result.isDone() && failed.get() instanceof RecordTooLargeException e) {
+        if (result.isDone() && failed.get() != null && failed.get().reason() instanceof RecordTooLargeException e) {
             throw LargeChange.refused(record, maxRecordBytes, e);
         }
     }
 
-    private void acknowledge(RecordMetadata metadata, Exception failure) {
-        if (failure != null) {
-            failed.compareAndSet(null, failure);
-        }
+    private Callback acknowledgement(ProducerRecord<byte[], byte[]> record) {
+        String topic = record.topic();
+        byte[] key = record.key();
+        int bytes = record.value() == null ? 0 : record.value().length;
+        return (metadata, failure) -> {
+            if (failure != null) {
+                failed.compareAndSet(null, new Refusal(topic, key, bytes, failure));
+            }
+            acknowledge();
+        };
+    }
+
+    private void acknowledge() {
         synchronized (acknowledgement) {
             acknowledged++;
             acknowledgement.notifyAll();
@@ -134,21 +146,16 @@ final class ChangePublisher implements AutoCloseable {
     }
 
     private void throwIfFailed() {
-        Exception failure = failed.get();
-        if (failure != null) {
-            throw failure(failure);
+        Refusal refusal = failed.get();
+        if (refusal != null && refusal.reason() instanceof RecordTooLargeException e) {
+            throw LargeChange.refusedByBroker(refusal.topic(), refusal.key(), refusal.bytes(), e);
+        }
+        if (refusal != null) {
+            throw failure(refusal.reason());
         }
     }
 
-    private Failure failure(Exception e) {
-        Throwable cause = e.getCause() instanceof RecordTooLargeException ? e.getCause() : e;
-        if (cause instanceof RecordTooLargeException) {
-            return new Failure.Fatal(
-                    Stop.SETUP,
-                    "a change is larger than kafka.maxRecordBytes=%d: %s".formatted(maxRecordBytes, cause.getMessage()),
-                    "raise kafka.maxRecordBytes, and max.message.bytes of the table's change topic with it",
-                    cause);
-        }
+    private static Failure failure(Exception e) {
         return new Failure.Retryable("kafka: publishing changes: " + e.getMessage(), e);
     }
 

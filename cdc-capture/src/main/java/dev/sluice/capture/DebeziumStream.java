@@ -165,6 +165,7 @@ final class DebeziumStream {
         settings.setProperty("database.port", Integer.toString(source.port()));
         settings.setProperty("database.dbname", source.database());
         settings.setProperty("database.password", source.password().value());
+        settings.setProperty("database.connection.factory.class", MendedConnections.class.getName());
         // the text of every value depends on these, so they do not come from the server's or the role's settings; and the
         // server lets go of the slot of a capture that is silent, which otherwise takes a minute
         settings.setProperty(

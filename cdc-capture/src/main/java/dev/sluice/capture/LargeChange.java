@@ -40,18 +40,31 @@ final class LargeChange {
         return new Failure.Fatal(
                 Stop.SETUP,
                 "a change of %s.%s, key %s, is larger than kafka.maxRecordBytes=%d: %d bytes, of these %s"
-                        .formatted(change.schema, change.table, change.key(), maxRecordBytes, record.value().length, change.largest()),
+                        .formatted(change.schema, change.table, text(record.key()), maxRecordBytes, record.value().length, change.largest()),
                 "raise kafka.maxRecordBytes, and max.message.bytes of topic %s with it (docs/runbook.md)".formatted(record.topic()),
                 cause);
     }
 
-    private String key() {
-        if (record.key() == null) {
+    /**
+     * The producer lets it pass and the broker does not: somebody has lowered the topic's limit.
+     *
+     * @param topic the table's, which has its name
+     * @param bytes before compression; the broker measures what is left of it
+     */
+    static Failure.Fatal refusedByBroker(String topic, byte[] key, int bytes, Throwable cause) {
+        return new Failure.Fatal(
+                Stop.SETUP,
+                "a change on topic %s, key %s, is larger than its max.message.bytes: %d bytes before compression; it says: %s"
+                        .formatted(topic, text(key), bytes, cause.getMessage()),
+                "raise max.message.bytes of topic %s, to kafka.maxRecordBytes or more (docs/runbook.md)".formatted(topic),
+                cause);
+    }
+
+    private static String text(byte[] key) {
+        if (key == null) {
             return "-";
         }
-        return record.key().length <= LONGEST_KEY
-                ? new String(record.key(), StandardCharsets.UTF_8)
-                : "of %d bytes".formatted(record.key().length);
+        return key.length <= LONGEST_KEY ? new String(key, StandardCharsets.UTF_8) : "of %d bytes".formatted(key.length);
     }
 
     private String largest() {

@@ -33,7 +33,7 @@ import picocli.CommandLine.IVersionProvider;
             " 0:done, or stopped and drained",
             " 1:failed, a restart may help; of check, status, backfill, resync: a person is needed",
             " 2:wrong command line",
-            " 3:differences found",
+            " 3:differences found, or a sequence behind",
             "10:a hole in the lane, rows must be read again",
             "11:a database or Kafka is not set up as it must be",
             "12:another server answers",

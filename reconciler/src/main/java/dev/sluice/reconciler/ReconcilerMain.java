@@ -32,7 +32,7 @@ public final class ReconcilerMain {
     @Command(
             name = "compare",
             description = {
-                "Compares every mapped table of source and target row by row.",
+                "Compares every mapped table of source and target row by row, and the sequences that fill their columns.",
                 "Both must be at rest and everything applied: stop the writers first."
             },
             mixinStandardHelpOptions = true,
@@ -40,7 +40,7 @@ public final class ReconcilerMain {
             exitCodeList = {
                 " 0:everything is equal",
                 " 1:a database could not be reached",
-                " 3:something differs; the keys are printed",
+                " 3:something differs, the keys are printed; or a sequence of the target is behind",
                 "11:a table or column is missing, or may not be read",
                 "13:a server refused the credentials",
                 "78:the configuration is wrong"
@@ -75,12 +75,14 @@ public final class ReconcilerMain {
     /**
      * Compares, and prints the report.
      *
-     * @return {@link Stop#CLEAN} if everything is equal, else {@link Stop#DIFFERENT}
+     * @return {@link Stop#CLEAN} if everything is equal and no sequence behind, else {@link Stop#DIFFERENT}
      */
     public static Stop compare(PipelineConfig config, PrintWriter out) {
         ComparisonReport report = new RowComparison(config).run();
         report.lines().forEach(out::println);
+        SequencesAtRest sequences = SequencesAtRest.compare(config);
+        sequences.lines().forEach(out::println);
         out.flush();
-        return report.isEqual() ? Stop.CLEAN : Stop.DIFFERENT;
+        return report.isEqual() && !sequences.areBehind() ? Stop.CLEAN : Stop.DIFFERENT;
     }
 }

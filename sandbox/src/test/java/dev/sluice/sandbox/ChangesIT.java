@@ -290,6 +290,17 @@ class ChangesIT {
         commit("UPDATE circle.seat SET number = CASE number WHEN 1 THEN 2 ELSE 1 END WHERE number < 3; INSERT INTO circle.seat VALUES (400, 400, 'x')");
     }
 
+    @Test
+    void longValuesThatDoNotChangeStayWithTheirRowsInACircle() {
+        commit("INSERT INTO circle.paper SELECT n, md5(n::text)::uuid, n, n / 3.0, n, decode(repeat(md5(n::text), 300), 'hex'), repeat(chr(800 + n), 9000), ARRAY[repeat('\"', 9000), NULL, n::text] FROM generate_series(1, 90) AS n");
+        commit("INSERT INTO circle.file SELECT n, n, repeat(md5(n::text), 300) FROM generate_series(1, 90) AS n");
+        commit("UPDATE circle.paper SET number = 91 - number");
+        commit("UPDATE circle.paper SET number = 91 - number, body = CASE id % 2 WHEN 0 THEN body ELSE 'short' END");
+        commit("UPDATE circle.file SET number = 91 - number");
+        commit("UPDATE circle.file SET id = 91 - id");
+        commit("UPDATE circle.file SET id = CASE id WHEN 1 THEN 2 WHEN 2 THEN 3 ELSE 1 END, number = 500 - id WHERE id < 4");
+    }
+
     // ---- sequences
 
     @Test

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.sluice.config.PipelineConfig;
 import dev.sluice.config.TableMapping;
 import dev.sluice.schemas.Failure;
+import dev.sluice.schemas.Stop;
 import dev.sluice.schemas.TableId;
 import java.util.Collection;
 import java.util.HashMap;
@@ -19,7 +20,10 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 
-/** A change above {@code kafka.maxRecordBytes} stops capture with all that a person needs, and nothing is lost. */
+/**
+ * A change above {@code kafka.maxRecordBytes}, above what its topic takes, or above what the server can send stops capture
+ * with all that a person needs, and nothing is lost.
+ */
 class RecordSizeIT {
     private static ThreeServers servers;
 
@@ -60,6 +64,61 @@ class RecordSizeIT {
             large.startCapture(TypesIT.withRecordsUpTo(config, 1 << 20));
             large.requireEqual();
             large.stop();
+        }
+    }
+
+    @Test
+    void aChangeThatOnlyTheBrokerRefusesIsNamedToo() {
+        TestDatabase source = TestDatabase.create(servers.source(), "lowered");
+        TestDatabase target = TestDatabase.create(servers.target(), "lowered");
+        for (TestDatabase side : List.of(source, target)) {
+            side.execute("CREATE TABLE paper (no int, year int, scan text, PRIMARY KEY (year, no))");
+        }
+        PipelineConfig config = servers.config(
+                "lowered", source.config("source"), target.config("target"),
+                List.of(TableMapping.identity(new TableId("public", "paper"), ThreeServers.LANE)));
+        try (InProcessPipeline lowered = new InProcessPipeline(config, source, target)) {
+            lowered.start();
+            lowered.awaitApplied();
+            allowRecords("lowered.", 20_000);
+            source.execute("INSERT INTO paper VALUES (1, 2026, 'small'), (3, 2026, 'small'); INSERT INTO paper"
+                    + " SELECT 2, 2026, 'secret' || string_agg(md5(n::text), '') FROM generate_series(1, 3000) AS n");
+
+            Failure.Fatal failure = lowered.captureFailure();
+
+            assertThat(failure).hasMessageContainingAll("lowered.public.paper", "\"no\":2", "max.message.bytes")
+                    .hasMessageNotContaining("secret");
+            assertThat(failure.remedy()).contains("max.message.bytes of topic lowered.public.paper");
+
+            allowRecords("lowered.", config.kafka().maxRecordBytes());
+            lowered.startCapture();
+            lowered.requireEqual();
+            lowered.stop();
+        }
+    }
+
+    @Test
+    void aValueThatTheServerCannotSendEndsCaptureAtOnce() {
+        TestDatabase source = TestDatabase.create(servers.source(), "unprintable");
+        TestDatabase target = TestDatabase.create(servers.target(), "unprintable");
+        for (TestDatabase side : List.of(source, target)) {
+            side.execute("CREATE TABLE paper (no int PRIMARY KEY, scan bytea)");
+        }
+        PipelineConfig config = servers.config(
+                "unprintable", source.config("source"), target.config("target"),
+                List.of(TableMapping.identity(new TableId("public", "paper"), ThreeServers.LANE)));
+        try (InProcessPipeline unprintable = new InProcessPipeline(config, source, target)) {
+            unprintable.start();
+            unprintable.awaitApplied();
+            source.execute("INSERT INTO paper SELECT 1, convert_to(repeat('x', 537000000), 'UTF8')");
+
+            Failure.Fatal failure = unprintable.captureFailure();
+
+            assertThat(failure.stop()).isEqualTo(Stop.HOLE);
+            assertThat(failure).hasMessageContainingAll(
+                    "invalid memory alloc request size", "slot \"sluice_unprintable_main\"", "associated LSN", "bytea");
+            assertThat(failure.remedy()).contains("shorter", "anew");
+            unprintable.stopApply();
         }
     }
 

@@ -61,15 +61,9 @@ record TriedType(String name, String sql, char delimiter, List<String> values) {
         return '"' + name.replace("\"", "'") + '"';
     }
 
-    /** What the domain is over: Debezium does not start where one is over an enum, {@code check} says so. */
-    private String base() {
-        return name.equals("mood") ? "pg_catalog.text" : sql;
-    }
-
     String definitions() {
-        String base = base();
         return "CREATE DOMAIN %s AS %s CHECK (VALUE IS NOT NULL OR true);\nCREATE TYPE %s AS (v %s, n int, a %s[], \"d d\" %s);\n"
-                .formatted(domain(), base, composite(), sql, sql, domain());
+                .formatted(domain(), sql, composite(), sql, sql, domain());
     }
 
     String columnDefinitions() {

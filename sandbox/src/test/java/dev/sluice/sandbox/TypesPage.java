@@ -18,7 +18,7 @@ final class TypesPage {
             "json", "white space, order and doubled keys are kept",
             "char(10)", "blanks at the end are kept as the server pads them",
             "money", "printed under `lc_monetary=C` on both sides",
-            "mood", "an enum, labels added meanwhile included; a domain over an enum is refused by `check`: Debezium cannot start in a database that has one",
+            "mood", "an enum, labels added meanwhile included; an enum without labels too",
             "span", "a range over `float8`",
             "words", "a range over `text`",
             "words_multirange", "a multirange over `text`");
@@ -61,8 +61,8 @@ final class TypesPage {
                 ## Limits
 
                 A change record may have `kafka.maxRecordBytes`; a larger one stops capture with the table, the key and the sizes of its
-                columns. A `bytea` takes two characters for each byte there. PostgreSQL itself prints no value of more than 1 GB, which
-                is a `bytea` of 512 MB.
+                columns. A `bytea` takes two characters for each byte there. PostgreSQL itself sends no value and no row of more than 1 GB
+                as text, which a `bytea` is from 512 MB on: capture stops there with code 10 and says so.
                 """);
         return page.toString();
     }

@@ -52,7 +52,6 @@ ALTER TABLE missing.document ALTER body SET STORAGE EXTERNAL;
 
 -- values that change hands in a circle
 CREATE SCHEMA circle;
-CREATE TABLE circle.tagged (id int PRIMARY KEY, owner int, toast text);
 
 -- sequences
 CREATE SCHEMA counted;

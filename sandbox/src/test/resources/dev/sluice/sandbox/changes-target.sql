@@ -10,6 +10,8 @@ ALTER TABLE fired.log ENABLE ALWAYS TRIGGER always;
 
 CREATE TABLE circle.seat (id int PRIMARY KEY, number int UNIQUE, v text);
 ALTER TABLE circle.seat REPLICA IDENTITY FULL;
+CREATE TABLE circle.paper (id int PRIMARY KEY, code uuid NOT NULL, number int UNIQUE, f float8, c char(9), scan bytea, body text, parts text[]);
+CREATE TABLE circle.file (id int PRIMARY KEY, number int UNIQUE, body text);
 
 CREATE TABLE parted.event (id int, at date, v text, PRIMARY KEY (id, at)) PARTITION BY HASH (id);
 CREATE TABLE parted.event_even PARTITION OF parted.event FOR VALUES WITH (MODULUS 2, REMAINDER 0);

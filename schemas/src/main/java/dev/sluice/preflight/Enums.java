@@ -13,7 +13,7 @@ import java.util.Optional;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
 
-/** The labels of enum columns, arrays of enums included, at both sides. */
+/** The labels of enum columns, arrays of enums and domains over them included, at both sides. */
 final class Enums {
     private static final String QUERY =
             """
@@ -22,10 +22,17 @@ final class Enums {
                     + Sql.OF_TABLES
                     + """
             JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-            JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
-            JOIN pg_catalog.pg_type e ON e.oid IN (t.oid, t.typelem) AND e.typtype = 'e'
+            CROSS JOIN LATERAL (
+                WITH RECURSIVE part (oid) AS (
+                    SELECT a.atttypid
+                    UNION
+                    SELECT inner_type.oid FROM part
+                    JOIN pg_catalog.pg_type t ON t.oid = part.oid
+                    CROSS JOIN LATERAL unnest(ARRAY[t.typelem, t.typbasetype]) AS inner_type (oid))
+                SELECT oid FROM part) AS part
+            JOIN pg_catalog.pg_type e ON e.oid = part.oid AND e.typtype = 'e'
             JOIN pg_catalog.pg_namespace en ON en.oid = e.typnamespace
-            JOIN pg_catalog.pg_enum l ON l.enumtypid = e.oid
+            LEFT JOIN pg_catalog.pg_enum l ON l.enumtypid = e.oid
             ORDER BY a.attnum, l.enumsortorder
             """;
 
@@ -93,9 +100,10 @@ final class Enums {
                 QUERY,
                 row -> {
                     String type = row.getString(2);
-                    return byColumn.computeIfAbsent(row.getString(1), column -> new Labels(type, new ArrayList<>()))
-                            .labels()
-                            .add(row.getString(3));
+                    List<String> labels =
+                            byColumn.computeIfAbsent(row.getString(1), column -> new Labels(type, new ArrayList<>())).labels();
+                    Optional.ofNullable(row.getString(3)).ifPresent(labels::add); // an enum may have none
+                    return labels;
                 },
                 List.of(table.id().schema()),
                 List.of(table.id().table()));

@@ -117,7 +117,7 @@ public final class Preflight {
             for (LaneConfig lane : config.lanes()) {
                 findings.addAll(TargetPreflight.findings(source, target.get(), config, lane));
                 if (source.isPresent()) {
-                    findings.addAll(new SequenceChecks(source.get(), target.get(), lane).findings());
+                    findings.addAll(SequenceChecks.findings(source.get(), target.get(), lane));
                 }
             }
         } catch (SQLException e) {

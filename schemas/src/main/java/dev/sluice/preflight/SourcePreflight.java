@@ -48,7 +48,6 @@ public final class SourcePreflight {
         server(source, config, findings);
         role(source, findings);
         limits(source, config, findings);
-        enums(source, findings);
         new SourceTables(source, lane, findings).check();
         new PublicationChecks(source, lane, findings).check();
         slot(source, lane, findings);
@@ -129,38 +128,6 @@ public final class SourcePreflight {
                     return true;
                 },
                 FUNCTIONS);
-    }
-
-    /**
-     * Debezium reads every type of the database at its start, and fails where a type of category enum has no labels.
-     *
-     * <p>Source: Debezium 3.6.3, {@code TypeRegistry.createTypeBuilderFromResultSet}.
-     */
-    private static void enums(Connection source, Findings findings) throws SQLException {
-        Sql.list(
-                        source,
-                        """
-                        SELECT n.nspname, t.typname, t.typtype = 'd'
-                        FROM pg_catalog.pg_type t
-                        JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
-                        WHERE t.typcategory = 'E' AND n.nspname <> 'pg_toast'
-                          AND NOT EXISTS (SELECT FROM pg_catalog.pg_enum l WHERE l.enumtypid = t.oid)
-                          AND t.typtype <> 'p'
-                        ORDER BY 1, 2""",
-                        row -> {
-                            TableId type = Sql.table(row, 1);
-                            boolean isDomain = row.getBoolean(3);
-                            findings.error(
-                                    "type " + type,
-                                    isDomain
-                                            ? "is a domain over an enum: Debezium cannot start in a database that has one"
-                                            : "is an enum without labels: Debezium cannot start in a database that has one",
-                                    isDomain
-                                            ? "ALTER TABLE … ALTER COLUMN … TYPE of the enum, with the domain's CHECK as the table's; DROP DOMAIN %s;"
-                                                    .formatted(type.quoted())
-                                            : "ALTER TYPE %s ADD VALUE '…'; or DROP TYPE %s;".formatted(type.quoted(), type.quoted()));
-                            return type;
-                        });
     }
 
     /** Room for the slots and walsenders of all lanes, and how much WAL the server keeps for a capture that is down. */

@@ -14,7 +14,6 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
 
@@ -28,10 +27,6 @@ import java.util.stream.Collectors;
  * {@code src/backend/utils/cache/relcache.c}: a deferrable primary key is no replica identity.
  */
 final class SourceTables {
-    private static final Set<String> NAMES = Set.of(
-            "regclass", "regproc", "regprocedure", "regoper", "regoperator", "regtype", "regrole", "regnamespace",
-            "regcollation", "regconfig", "regdictionary", "aclitem");
-
     private final Connection source;
     private final LaneConfig lane;
     private final Findings findings;
@@ -56,10 +51,10 @@ final class SourceTables {
                 privileges(access.get(shape.id()));
                 key(shape, indexes.getOrDefault(shape.id(), KeyIndexes.NONE));
                 columns(shape);
-                types(mapping, shape);
                 mappedColumns(mapping, shape);
             }
         }
+        InexactTypes.check(source, lane, findings);
         partitions(tables);
         generatedIdentities(tables);
         inheritance(tables);
@@ -203,29 +198,6 @@ final class SourceTables {
                 shape.id(),
                 "columns differ by case only: " + String.join(", ", names),
                 "ALTER TABLE %s RENAME COLUMN %s TO …;".formatted(shape.id().quoted(), TableId.quote(names.get(1)))));
-    }
-
-    /** Types whose text is not the whole value, or means something only together with the database it is in. */
-    private void types(TableMapping mapping, TableShape shape) {
-        for (Column column : shape.columns()) {
-            if (mapping.exclude().contains(column.name())) {
-                continue;
-            }
-            String type = column.type().replace("[]", "");
-            if (type.equals("xml")) {
-                findings.warning(
-                        shape.id(),
-                        "column '%s' is xml: the server prints no encoding declaration, so the target has the values without"
-                                .formatted(column.name()),
-                        "nothing, if nobody needs it: databases keep xml in their own encoding; else make it text");
-            } else if (NAMES.contains(type)) {
-                findings.warning(
-                        shape.id(),
-                        "column '%s' is %s, which names an object: a row whose object the target lacks cannot be applied"
-                                .formatted(column.name(), column.type()),
-                        "create these objects in the target first, or exclude '%s'".formatted(column.name()));
-            }
-        }
     }
 
     private void mappedColumns(TableMapping mapping, TableShape shape) {

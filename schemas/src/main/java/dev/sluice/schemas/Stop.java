@@ -11,9 +11,12 @@ public enum Stop {
     FAILED(1),
     /** The command line is wrong. */
     USAGE(2),
-    /** A comparison found differences. */
+    /** A comparison found differences, or a sequence that is behind. */
     DIFFERENT(3),
-    /** The lane has a hole: slot missing, lost or moved, topic deleted or truncated. Rows must be read again. */
+    /**
+     * The lane has a hole: slot missing, lost or moved, topic deleted or truncated; or a change that the server cannot send.
+     * Rows must be read again.
+     */
     HOLE(10),
     /** A database or Kafka is not set up as it must be: publication, privileges, tables, columns. */
     SETUP(11),
