@@ -34,51 +34,70 @@ final class KeyOrder {
 
     private final TableId table;
     private final List<Column> columns;
-    private final List<String> collations;
+    private final List<Compared> compared;
+    private final boolean hasRanges;
     private final String searchPath;
 
-    private KeyOrder(TableId table, List<Column> columns, List<String> collations, String searchPath) {
+    private KeyOrder(TableId table, List<Column> columns, List<Compared> compared, boolean hasRanges, String searchPath) {
         this.table = table;
         this.columns = columns;
-        this.collations = collations;
+        this.compared = compared;
+        this.hasRanges = hasRanges;
         this.searchPath = searchPath;
     }
+
+    /** What the server compares by: of a domain the type below it, of which alone it always knows the operators. */
+    private record Compared(String type, String collation) {}
 
     static KeyOrder read(Connection source, TableShape shape) throws SQLException {
         List<Column> columns =
                 shape.keyColumns().stream().map(name -> shape.column(name).orElseThrow()).toList();
-        Map<String, String> collations = new HashMap<>();
+        Map<String, Compared> compared = new HashMap<>();
         Set<String> schemas = new LinkedHashSet<>(List.of("pg_catalog"));
+        boolean isOdd = false;
         try (PreparedStatement query = source.prepareStatement(
                 """
-                SELECT a.attname, cn.nspname, c.collname, tn.nspname
-                FROM pg_catalog.pg_class r
-                JOIN pg_catalog.pg_namespace n ON n.oid = r.relnamespace
-                JOIN pg_catalog.pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
-                JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
-                JOIN pg_catalog.pg_namespace tn ON tn.oid = t.typnamespace
-                LEFT JOIN pg_catalog.pg_collation c ON c.oid = a.attcollation
+                WITH RECURSIVE base AS (
+                    SELECT a.attname, a.attcollation, t.oid, t.typbasetype, t.typnamespace
+                    FROM pg_catalog.pg_class r
+                    JOIN pg_catalog.pg_namespace n ON n.oid = r.relnamespace
+                    JOIN pg_catalog.pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
+                    JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+                    WHERE n.nspname = ? AND r.relname = ? AND a.attname = ANY (?)
+                    UNION ALL
+                    SELECT base.attname, base.attcollation, b.oid, b.typbasetype, b.typnamespace
+                    FROM base JOIN pg_catalog.pg_type b ON b.oid = base.typbasetype)
+                SELECT base.attname, pg_catalog.format_type(base.oid, NULL), tn.nspname, cn.nspname, c.collname,
+                       EXISTS (SELECT 1 FROM pg_catalog.pg_opclass k
+                               JOIN pg_catalog.pg_am m ON m.oid = k.opcmethod AND m.amname = 'btree'
+                               JOIN pg_catalog.pg_amop p ON p.amopfamily = k.opcfamily AND p.amopstrategy = 1
+                                   AND p.amoplefttype = base.oid AND p.amoprighttype = base.oid
+                               JOIN pg_catalog.pg_operator o ON o.oid = p.amopopr AND o.oprname <> '<'
+                               WHERE k.opcintype = base.oid AND k.opcdefault)
+                FROM base
+                JOIN pg_catalog.pg_namespace tn ON tn.oid = base.typnamespace
+                LEFT JOIN pg_catalog.pg_collation c ON c.oid = base.attcollation
                 LEFT JOIN pg_catalog.pg_namespace cn ON cn.oid = c.collnamespace
-                WHERE n.nspname = ? AND r.relname = ?""")) {
+                WHERE base.typbasetype = 0""")) {
             query.setString(1, shape.id().schema());
             query.setString(2, shape.id().table());
+            query.setArray(3, source.createArrayOf("text", shape.keyColumns().toArray()));
             try (ResultSet row = query.executeQuery()) {
                 while (row.next()) {
-                    if (shape.keyColumns().contains(row.getString(1))) {
-                        schemas.add(row.getString(4)); // the operators of an extension's type stand beside it
-                        if (row.getString(2) != null) {
-                            collations.put(
-                                    row.getString(1),
-                                    " COLLATE " + TableId.quote(row.getString(2)) + "." + TableId.quote(row.getString(3)));
-                        }
-                    }
+                    schemas.add(row.getString(3)); // the operators of an extension's type stand beside it
+                    String collation = row.getString(4) == null
+                            ? ""
+                            : " COLLATE " + TableId.quote(row.getString(4)) + "." + TableId.quote(row.getString(5));
+                    compared.put(row.getString(1), new Compared(row.getString(2), collation));
+                    isOdd |= row.getBoolean(6);
                 }
             }
         }
         return new KeyOrder(
                 shape.id(),
                 columns,
-                columns.stream().map(column -> collations.getOrDefault(column.name(), "")).toList(),
+                columns.stream().map(column -> compared.get(column.name())).toList(),
+                !columns.isEmpty() && !isOdd,
                 schemas.stream().map(TableId::quote).collect(Collectors.joining(", ")));
     }
 
@@ -90,6 +109,11 @@ final class KeyOrder {
     /** The key's columns in the target. */
     List<String> names(TableMapping mapping) {
         return columns.stream().map(column -> mapping.targetColumn(column.name())).toList();
+    }
+
+    /** Whether rows can be read by parts: not without a key, and not where its type has no operator named {@code <}, as hstore. */
+    boolean hasRanges() {
+        return hasRanges;
     }
 
     boolean hasKey() {
@@ -127,7 +151,7 @@ final class KeyOrder {
     int[] places(Connection source, List<Key> keys, List<Key> borders) throws SQLException {
         String arrays = parameters();
         String sql = "SELECT (SELECT count(*) FROM unnest(" + arrays + ") AS b(" + names() + ") WHERE "
-                + row(i -> cast("b.c" + i, i)) + " <= " + row(i -> cast("k.c" + i, i) + collations.get(i))
+                + row(i -> cast("b.c" + i, i)) + " <= " + row(i -> cast("k.c" + i, i) + compared.get(i).collation())
                 + ") FROM unnest(" + arrays + ") WITH ORDINALITY AS k(" + names() + ", place) ORDER BY place";
         int[] places = new int[keys.size()];
         try (PreparedStatement query = source.prepareStatement(sql)) {
@@ -166,7 +190,7 @@ final class KeyOrder {
     }
 
     private String cast(String value, int column) {
-        return "CAST(" + value + " AS " + columns.get(column).type() + ")";
+        return "CAST(" + value + " AS " + compared.get(column).type() + ")";
     }
 
     /** The condition that a row's key lies in the range; {@code true} for all. */
@@ -182,7 +206,7 @@ final class KeyOrder {
     }
 
     private String own() {
-        return row(i -> TableId.quote(columns.get(i).name()));
+        return row(i -> cast(TableId.quote(columns.get(i).name()), i));
     }
 
     private String literal(PGConnection source, Key key) throws SQLException {

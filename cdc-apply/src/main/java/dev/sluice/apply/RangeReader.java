@@ -200,7 +200,7 @@ final class RangeReader implements AutoCloseable {
             if (most.isPresent() && active() > most.getAsLong()) {
                 return new Planned(true, null);
             }
-            if (!scope.keys().hasKey()) {
+            if (!scope.keys().hasRanges()) {
                 return new Planned(false, null);
             }
             set(source, scope.keys().searchPathSql());
@@ -500,7 +500,7 @@ final class RangeReader implements AutoCloseable {
             String same = columns.stream()
                     .map(mapping::targetColumn)
                     .map(name -> key.contains(name)
-                            ? "s.%1$s = t.%1$s".formatted(TableId.quote(name))
+                            ? table.same(name, "s." + TableId.quote(name), "t." + TableId.quote(name))
                             : "s.%1$s::text IS NOT DISTINCT FROM t.%1$s::text".formatted(TableId.quote(name)))
                     .collect(Collectors.joining(" AND "));
             set(target, "CREATE TEMP TABLE %s ON COMMIT DROP AS SELECT %s FROM %s AS t WHERE NOT EXISTS (SELECT 1 FROM %s AS s WHERE %s)"
@@ -521,7 +521,7 @@ final class RangeReader implements AutoCloseable {
         return thread.submit(() -> {
             requireRun();
             String same = key.stream()
-                    .map(name -> "s.%1$s = t.%1$s".formatted(TableId.quote(name)))
+                    .map(name -> table.same(name, "s." + TableId.quote(name), "t." + TableId.quote(name)))
                     .collect(Collectors.joining(" AND "));
             set(target, "DELETE FROM %s AS t USING %s AS s WHERE %s".formatted(table.id().quoted(), SURPLUS.quoted(), same));
             store.swept(target, reread.source());
@@ -563,7 +563,7 @@ final class RangeReader implements AutoCloseable {
         if (source == null || source.isClosed()) {
             source = Databases.connect(config.source(), "sluice-apply reread");
             set(source, TextForm.sql());
-            set(source, "SET search_path = pg_catalog");
+            set(source, "SET search_path = pg_catalog; SET quote_all_identifiers = off");
         }
         source.setAutoCommit(true);
         if (target == null || target.isClosed()) {

@@ -124,6 +124,11 @@ final class TargetTable {
         return places.keySet();
     }
 
+    /** SQL of whether two values of a column of the target are the same. */
+    String same(String column, String one, String other) {
+        return types.get(shape.column(column).orElseThrow().typeOid()).same(one, other);
+    }
+
     /** The same rows in another table, which has the columns that are written, and no triggers or identities. */
     TargetTable standIn(TableId id) {
         TableShape other = new TableShape(

@@ -45,10 +45,10 @@ class RereadIT {
             List<CompletableFuture<Void>> writers = writers(pipeline, stop);
             RereadTables.request(pipeline.config(), "backfill", "");
             pipeline.startApply();
-            awaitDone(pipeline);
+            RereadTables.awaitDone(pipeline);
 
             RereadTables.request(pipeline.config(), "resync", RereadTables.DAMAGE);
-            awaitDone(pipeline);
+            RereadTables.awaitDone(pipeline);
 
             stop.set(true);
             writers.forEach(CompletableFuture::join);
@@ -72,7 +72,7 @@ class RereadIT {
             pipeline.startCapture();
             pipeline.await("a slot", () -> !pipeline.source().ask("SELECT slot_name FROM pg_replication_slots"
                     + " WHERE slot_name = '" + pipeline.slot() + "' AND active").isEmpty());
-            RereadTables.request(pipeline.config(), "backfill", "", List.of(table));
+            RereadTables.request(pipeline.config(), "backfill", "", List.of(table), RereadTables.ROWS_OF_A_RANGE);
             pipeline.target().execute("UPDATE sluice.reread SET is_paused = true");
             pipeline.startApply();
             pipeline.awaitApplied();
@@ -93,7 +93,7 @@ class RereadIT {
             } finally {
                 alterSource("ALTER SYSTEM RESET synchronous_standby_names");
             }
-            awaitDone(pipeline);
+            RereadTables.awaitDone(pipeline);
             commit.join();
             pipeline.requireEqual();
         }
@@ -123,11 +123,5 @@ class RereadIT {
         Connection slow = pipeline.source().server().connect(pipeline.source().name());
         writers.add(CompletableFuture.runAsync(RereadTables.slowWriter(slow, stop)));
         return writers;
-    }
-
-    private static void awaitDone(InProcessPipeline pipeline) {
-        pipeline.await("all tables are read", () -> pipeline.target()
-                .ask("SELECT count(*) FROM sluice.reread WHERE state <> 'done'")
-                .equals("0"));
     }
 }

@@ -73,8 +73,7 @@ final class RereadTables {
             """;
 
     /** So few rows to a range that there are many of them. */
-    private static final Throttle SMALL_RANGES =
-            new Throttle(OptionalLong.of(700), OptionalLong.empty(), OptionalLong.empty());
+    static final int ROWS_OF_A_RANGE = 700;
 
     /** Above what stays in the row. */
     private static final String LONG = "(SELECT string_agg(md5(random()::text), '') FROM generate_series(1, 120))";
@@ -112,10 +111,13 @@ final class RereadTables {
      * @param before done in the same transaction of the target
      */
     static void request(PipelineConfig config, String kind, String before) throws SQLException {
-        request(config, kind, before, ALL);
+        request(config, kind, before, ALL, ROWS_OF_A_RANGE);
     }
 
-    static void request(PipelineConfig config, String kind, String before, List<TableId> tables) throws SQLException {
+    /** @param rows of a range at most, and of a second */
+    static void request(PipelineConfig config, String kind, String before, List<TableId> tables, int rows)
+            throws SQLException {
+        Throttle limits = new Throttle(OptionalLong.of(rows), OptionalLong.empty(), OptionalLong.empty());
         RereadStore store = new RereadStore(config.nameInTarget(config.lanes().get(0)));
         try (Connection target = Databases.connect(config.target(), "test");
                 Statement statement = target.createStatement()) {
@@ -123,10 +125,16 @@ final class RereadTables {
             target.setAutoCommit(false);
             statement.execute(before);
             for (TableId table : tables) {
-                store.request(target, table, kind, "", SMALL_RANGES);
+                store.request(target, table, kind, "", limits);
             }
             target.commit();
         }
+    }
+
+    static void awaitDone(InProcessPipeline pipeline) {
+        pipeline.await("all tables are read", () -> pipeline.target()
+                .ask("SELECT count(*) FROM sluice.reread WHERE state <> 'done'")
+                .equals("0"));
     }
 
     /** One session's endless work. */

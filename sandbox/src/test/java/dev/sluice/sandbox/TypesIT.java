@@ -23,6 +23,7 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -253,6 +254,15 @@ class TypesIT {
                         .map(type -> type.row(row)).collect(Collectors.joining(", ")))).collect(Collectors.joining(";\n")));
         requireSame("inserted");
 
+        String groupTables = IntStream.range(0, groups.size()).mapToObj("types.group_%d"::formatted).collect(Collectors.joining(", "));
+        read("TRUNCATE " + groupTables, groupTables, 1_000);
+        requireSame("read into empty tables");
+        read(IntStream.range(0, groups.size())
+                .mapToObj(g -> "UPDATE types.group_%1$d AS t SET (%2$s) = (SELECT %2$s FROM types.group_%1$d AS o WHERE o.id = 1 - t.id)"
+                        .formatted(g, groups.get(g).stream().flatMap(type -> type.columns().stream()).collect(Collectors.joining(", "))))
+                .collect(Collectors.joining(";\n")), groupTables, 1_000);
+        requireSame("read over wrong rows");
+
         run("UPDATE types.group_%1$d SET touched = touched + 1"::formatted);
         requireSame("touched");
 
@@ -297,10 +307,25 @@ class TypesIT {
             if (step % 2 == 1) {
                 requireSameKeys(step);
             }
+            if (step == 1) {
+                read("", keys.keySet().stream().map(TypesIT::keyTable).collect(Collectors.joining(", ")), 2);
+                requireSameKeys(step);
+            }
         }
         keys.keySet().forEach(name -> assertThat(count(keyTable(name))).as("rows of " + name).isNotEqualTo("0"));
         commit(keys.keySet().stream().map(name -> "DELETE FROM " + keyTable(name)).toList());
         requireSameKeys(6);
+    }
+
+    /** Reads tables from the source, after something was done to the target's. */
+    private static void read(String damage, String tables, int rows) {
+        List<TableId> ids = Stream.of(tables.split(", (?=types)")).map(TableId::parse).toList();
+        try {
+            RereadTables.request(pipeline.config(), "resync", damage, ids, rows);
+        } catch (SQLException e) {
+            throw new IllegalStateException(e);
+        }
+        RereadTables.awaitDone(pipeline);
     }
 
     @Test
