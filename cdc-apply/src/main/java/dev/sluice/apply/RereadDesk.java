@@ -19,7 +19,10 @@ import dev.sluice.schemas.Failure;
 import dev.sluice.schemas.Lsn;
 import dev.sluice.schemas.TableId;
 import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.sql.Statement;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -188,7 +191,7 @@ final class RereadDesk implements AutoCloseable {
             TableId table = mapping.source();
             boolean isNew = !known.containsKey(table) && !columns.contains(table);
             if (isNew && config.backfill() == Backfill.AUTO) {
-                store.request(target, table, "backfill", "", RereadStore.Throttle.NONE);
+                backfill(mapping);
             }
         }
         target.commit();
@@ -198,6 +201,41 @@ final class RereadDesk implements AutoCloseable {
         requests.values().removeIf(request -> !request.isUnfinished() || !mapped.contains(request.source()));
         target.commit();
         return requests.keySet();
+    }
+
+    /** Rows that are there already may be right, or somebody's: they are only replaced where that was asked for. */
+    private void backfill(TableMapping mapping) throws SQLException {
+        switch (rows(mapping.target())) {
+            case NONE -> store.request(target, mapping.source(), "backfill", "", RereadStore.Throttle.NONE);
+            case SOME -> log.warn(
+                    "lane {}: {} has rows already and is taken as it is; cure, unless they were copied as they belong to the lane's"
+                            + " beginning: `sluice resync --table {}`, which makes it equal and removes rows that the source lacks",
+                    lane.name(), mapping.target(), mapping.source());
+            case NO_TABLE -> log.debug("{} is missing, as preflight says", mapping.target());
+        }
+    }
+
+    private enum TargetRows {
+        NONE,
+        SOME,
+        NO_TABLE
+    }
+
+    private TargetRows rows(TableId table) throws SQLException {
+        try (PreparedStatement there = target.prepareStatement("SELECT to_regclass(?) IS NOT NULL")) {
+            there.setString(1, table.quoted());
+            try (ResultSet row = there.executeQuery()) {
+                row.next();
+                if (!row.getBoolean(1)) {
+                    return TargetRows.NO_TABLE;
+                }
+            }
+        }
+        try (Statement query = target.createStatement();
+                ResultSet row = query.executeQuery("SELECT EXISTS (SELECT 1 FROM %s)".formatted(table.quoted()))) {
+            row.next();
+            return row.getBoolean(1) ? TargetRows.SOME : TargetRows.NONE;
+        }
     }
 
     /**

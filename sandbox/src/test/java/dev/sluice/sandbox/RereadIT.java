@@ -1,5 +1,8 @@
 package dev.sluice.sandbox;
 
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.sluice.config.PipelineConfig;
 import dev.sluice.config.TableMapping;
 import dev.sluice.schemas.TableId;
 import java.sql.Connection;
@@ -95,6 +98,58 @@ class RereadIT {
             }
             RereadTables.awaitDone(pipeline);
             commit.join();
+            pipeline.requireEqual();
+        }
+    }
+
+    @Test
+    void aTableThatHasRowsIsLeftAsItIsUntilSomebodyAsks() throws SQLException {
+        String create = "CREATE TABLE %1$s (id integer PRIMARY KEY, n integer);";
+        String name = "first_start";
+        TestDatabase source = TestDatabase.create(servers.source(), name);
+        TestDatabase target = TestDatabase.create(servers.target(), name);
+        source.execute(create.formatted("bare") + create.formatted("used")
+                + "INSERT INTO bare SELECT g, g FROM generate_series(1, 100) g; INSERT INTO used SELECT g, g FROM generate_series(1, 100) g");
+        target.execute(create.formatted("bare") + create.formatted("used") + "INSERT INTO used VALUES (1, 1), (-1, -1)");
+        List<TableId> tables = List.of(new TableId("public", "bare"), new TableId("public", "used"));
+        PipelineConfig config = servers.config(name, source.config("source"), target.config("target"),
+                tables.stream().map(table -> TableMapping.identity(table, ThreeServers.LANE)).toList());
+        PipelineConfig backfilling = new PipelineConfig(config.name(), config.source(), config.target(), config.kafka(),
+                config.lanes(), config.capture(), config.apply(), PipelineConfig.Backfill.AUTO);
+        try (InProcessPipeline pipeline = new InProcessPipeline(backfilling, source, target)) {
+            pipeline.start();
+            pipeline.await("the empty table is copied", () -> target.ask("SELECT count(*) FROM bare").equals("100"));
+            pipeline.awaitApplied();
+            assertThat(target.ask("SELECT string_agg(id::text, ',' ORDER BY id) FROM used")).isEqualTo("-1,1");
+
+            RereadTables.request(backfilling, "resync", "", tables.subList(1, 2), RereadTables.ROWS_OF_A_RANGE);
+            RereadTables.awaitDone(pipeline);
+            pipeline.requireEqual();
+        }
+    }
+
+    @Test
+    void aTableThatIsHeldIsReadAnewWhereThatIsAskedFor() throws SQLException {
+        TableId table = new TableId("public", "held");
+        try (InProcessPipeline pipeline =
+                servers.pipeline("held_read", List.of(TableMapping.identity(table, ThreeServers.LANE)))) {
+            String create = "CREATE TABLE held (id integer PRIMARY KEY, n integer);";
+            pipeline.source().execute(create);
+            pipeline.target().execute(create);
+            pipeline.start();
+            pipeline.awaitApplied();
+            pipeline.source().execute("INSERT INTO held SELECT g, g FROM generate_series(1, 100) g");
+            pipeline.awaitApplied();
+            pipeline.target().execute("ALTER TABLE held DROP COLUMN n");
+            pipeline.source().execute("UPDATE held SET n = n + 1");
+            pipeline.await("the table is held", () -> pipeline.target().ask("SELECT count(*) FROM sluice.held_table").equals("1"));
+            pipeline.source().execute("DELETE FROM held WHERE id < 10");
+
+            RereadTables.request(pipeline.config(), "resync", "ALTER TABLE held ADD COLUMN n integer", List.of(table), 30);
+            RereadTables.awaitDone(pipeline);
+
+            assertThat(pipeline.target().ask("SELECT count(*) FROM sluice.held_table")).isEqualTo("0");
+            pipeline.source().execute("UPDATE held SET n = n + 1; INSERT INTO held VALUES (1, 1)");
             pipeline.requireEqual();
         }
     }
