@@ -54,7 +54,7 @@ final class Reread {
             Optional<RowChange> row = shape == null ? Optional.empty() : read(connection, change, shape);
             log.warn(
                     "{}: a row that a change of some columns presupposes is missing; {}, key columns {}; {} rows read again since"
-                            + " this run began; somebody else writes to the target, or its first copy was not whole",
+                            + " this run began; somebody else writes to the target, its first copy was not whole, or it is being read from the source",
                     table.id(),
                     row.isPresent() ? "it is taken from the source as it is now" : "the source has it no more, so it is left out",
                     table.keyNames(),

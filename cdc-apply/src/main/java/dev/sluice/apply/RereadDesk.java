@@ -15,6 +15,8 @@ import dev.sluice.config.LaneConfig;
 import dev.sluice.config.PipelineConfig;
 import dev.sluice.config.PipelineConfig.Backfill;
 import dev.sluice.config.TableMapping;
+import dev.sluice.schemas.Checkpoint;
+import dev.sluice.schemas.CheckpointReader;
 import dev.sluice.schemas.Failure;
 import dev.sluice.schemas.Lsn;
 import dev.sluice.schemas.TableId;
@@ -54,6 +56,7 @@ import org.slf4j.LoggerFactory;
  */
 final class RereadDesk implements AutoCloseable {
     private static final Logger log = LoggerFactory.getLogger(RereadDesk.class);
+    private static final String UNCHECKED = "its foreign keys are looked at when all tables are read";
     private static final String FOREIGN_KEY_VIOLATION = "23503";
     private static final int READERS = 2;
     private static final long LOOK_NANOS = Duration.ofSeconds(1).toNanos();
@@ -85,6 +88,9 @@ final class RereadDesk implements AutoCloseable {
     private Set<Long> passed = new TreeSet<>();
     private final Set<Long> passedSinceCommit = new TreeSet<>();
     private Connection source;
+    private Set<TableId> carried = Set.of();
+    private long carriedEpoch;
+    private long askedCarriedAt = System.nanoTime() - LOOK_NANOS;
     private long lookedAt;
     private long shownAt = System.nanoTime();
 
@@ -154,7 +160,7 @@ final class RereadDesk implements AutoCloseable {
             this.reader = reader;
         }
 
-        void isFree() {
+        void free() {
             if (work != null && work.exclusive == this) {
                 work.exclusive = null;
             }
@@ -198,6 +204,12 @@ final class RereadDesk implements AutoCloseable {
         lookedAt = System.nanoTime();
         Set<TableId> mapped = new HashSet<>(lane.tables().stream().map(TableMapping::source).toList());
         requests = store.read(target);
+        for (TableMapping mapping : lane.tables()) {
+            RereadStore.Table request = requests.get(mapping.source());
+            if (request != null && request.state() == State.DONE && request.message().equals(UNCHECKED)) {
+                finished.put(mapping.target(), mapping.source());
+            }
+        }
         requests.values().removeIf(request -> !request.isUnfinished() || !mapped.contains(request.source()));
         target.commit();
         return requests.keySet();
@@ -263,6 +275,8 @@ final class RereadDesk implements AutoCloseable {
         }
         if (!unfinished.isEmpty()) {
             log.info("lane {}: reading {} from the source", lane.name(), unfinished.keySet());
+        }
+        if (!unfinished.isEmpty() || !finished.isEmpty()) {
             for (int i = 0; i < READERS; i++) {
                 desks.add(new Desk(new RangeReader(config, store, lane.name(), run, tables, i)));
             }
@@ -383,7 +397,7 @@ final class RereadDesk implements AutoCloseable {
         for (Desk desk : desks) {
             if (desk.work == work) {
                 desk.reader.giveUp();
-                desk.isFree();
+                desk.free();
             }
         }
         if (work.request.state() != State.REQUESTED) {
@@ -411,6 +425,7 @@ final class RereadDesk implements AutoCloseable {
         if (System.nanoTime() - lookedAt > LOOK_NANOS && look()) {
             return true;
         }
+        lookWhatIsCarried(position);
         for (Desk desk : desks) {
             step(desk, position);
         }
@@ -420,6 +435,23 @@ final class RereadDesk implements AutoCloseable {
             }
         }
         return unfinished.isEmpty() && !finished.isEmpty() && isChecked();
+    }
+
+    /**
+     * A table is not read before the lane is in an epoch that carries it: its changes between the read and the epoch's beginning
+     * would come from nowhere.
+     */
+    private void lookWhatIsCarried(Position position) {
+        boolean isDue = System.nanoTime() - askedCarriedAt > LOOK_NANOS;
+        if (!unfinished.isEmpty() && isDue && carriedEpoch != position.epoch() && position.epoch() != 0) {
+            askedCarriedAt = System.nanoTime();
+            CheckpointReader.read(config, lane.name())
+                    .filter(found -> found.state() == Checkpoint.State.RUNNING && found.epoch() == position.epoch())
+                    .ifPresent(checkpoint -> {
+                        carried = Set.copyOf(checkpoint.tables());
+                        carriedEpoch = checkpoint.epoch();
+                    });
+        }
     }
 
     /** Whether the foreign keys of what was read have been looked at; while they are, the lane goes on. */
@@ -432,12 +464,10 @@ final class RereadDesk implements AutoCloseable {
             return false;
         }
         try {
-            for (Map.Entry<TableId, String> orphans : checking.get().entrySet()) {
-                log.warn("lane {}: {}: {}", lane.name(), orphans.getKey(), orphans.getValue());
-                TableId source = finished.get(orphans.getKey());
-                if (source != null) {
-                    store.finish(target, source, State.DONE, orphans.getValue());
-                }
+            Map<TableId, String> orphans = checking.get();
+            orphans.forEach((table, what) -> log.warn("lane {}: {}: {}", lane.name(), table, what));
+            for (Map.Entry<TableId, TableId> table : finished.entrySet()) {
+                store.say(target, table.getValue(), orphans.getOrDefault(table.getKey(), ""));
             }
         } catch (ExecutionException e) {
             log.warn("lane {}: foreign keys could not be checked: {}", lane.name(), e.getCause().getMessage());
@@ -487,7 +517,7 @@ final class RereadDesk implements AutoCloseable {
 
     private void step(Desk desk, Position position) throws SQLException {
         if (desk.work == null) {
-            unfinished.values().stream().filter(Work::isDue).forEach(work -> {
+            unfinished.values().stream().filter(Work::isDue).filter(this::isCarried).forEach(work -> {
                 if (desk.work == null) {
                     begin(desk, work);
                 }
@@ -501,6 +531,10 @@ final class RereadDesk implements AutoCloseable {
         } else if (desk.piece != null) {
             read(desk, position);
         }
+    }
+
+    private boolean isCarried(Work work) {
+        return work.request.state() != State.REQUESTED || carried.contains(work.reread.source());
     }
 
     private void begin(Desk desk, Work work) {
@@ -540,7 +574,7 @@ final class RereadDesk implements AutoCloseable {
                 work.request = store.read(target).get(work.reread.source());
             });
         }
-        desk.isFree();
+        desk.free();
     }
 
     private void planned(Desk desk, Planned planned) {
@@ -549,7 +583,7 @@ final class RereadDesk implements AutoCloseable {
             inTarget(() -> store.say(
                     target, work.reread.source(), "the source has more active sessions than the reread may meet; waiting"));
             work.notBefore = System.nanoTime() + LOOK_NANOS;
-            desk.isFree();
+            desk.free();
             return;
         }
         work.exclusive = null;
@@ -590,7 +624,7 @@ final class RereadDesk implements AutoCloseable {
             TableReread reread = desk.work.reread;
             if (isDone(desk, desk.reader.clear(reread))) {
                 reread.swept();
-                desk.isFree();
+                desk.free();
             }
         }
     }
@@ -600,7 +634,7 @@ final class RereadDesk implements AutoCloseable {
         if (isDone(desk, desk.reader.join(work.reread, desk.piece))) {
             work.reread.intervals().done(desk.piece);
             forgetSeen(desk.read.snapshot());
-            desk.isFree();
+            desk.free();
         }
     }
 
@@ -629,7 +663,7 @@ final class RereadDesk implements AutoCloseable {
     }
 
     private void finish(Work work) throws SQLException {
-        store.finish(target, work.reread.source(), State.DONE, "");
+        store.finish(target, work.reread.source(), State.DONE, UNCHECKED);
         RereadStore.Table done = store.read(target).get(work.reread.source());
         target.commit();
         unfinished.remove(work.reread.source());
@@ -642,7 +676,7 @@ final class RereadDesk implements AutoCloseable {
         if (desk.piece != null) {
             desk.work.reread.intervals().giveUp(desk.piece);
         }
-        desk.isFree();
+        desk.free();
     }
 
     // ---- results of readers
