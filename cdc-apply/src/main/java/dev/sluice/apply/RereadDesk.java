@@ -9,7 +9,6 @@ import dev.sluice.apply.RereadStore.State;
 import dev.sluice.apply.RowChange.Key;
 import dev.sluice.apply.RowChange.Kind;
 import dev.sluice.apply.TableReread.Piece;
-import dev.sluice.apply.TableReread.Places;
 import dev.sluice.config.Databases;
 import dev.sluice.config.LaneConfig;
 import dev.sluice.config.PipelineConfig;
@@ -27,15 +26,12 @@ import java.sql.SQLException;
 import java.sql.Statement;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.HashSet;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
-import java.util.TreeSet;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
@@ -59,13 +55,9 @@ final class RereadDesk implements AutoCloseable {
     private static final String UNCHECKED = "its foreign keys are looked at when all tables are read";
     private static final String FOREIGN_KEY_VIOLATION = "23503";
     private static final int READERS = 2;
-    private static final long LOOK_NANOS = Duration.ofSeconds(1).toNanos();
+    private static final Duration LOOK = Duration.ofSeconds(1);
+    private static final long LOOK_NANOS = LOOK.toNanos();
     private static final long SHOW_NANOS = Duration.ofSeconds(10).toNanos();
-    private static final Duration PIECE = Duration.ofSeconds(1);
-    private static final long FIRST_ROWS = 20_000;
-    private static final long FEWEST_ROWS = 500;
-    private static final long MOST_ROWS = 10_000_000;
-    private static final Duration LONGEST_PAUSE = Duration.ofSeconds(30);
 
     /** Transactions that are kept in mind before it is asked which of them every snapshot sees. */
     private static final int MOST_PASSED = 10_000;
@@ -78,76 +70,25 @@ final class RereadDesk implements AutoCloseable {
     private final LaneLock lock;
     private final Connection target;
     private final RereadStore store;
-    private final Map<TableId, Work> unfinished = new TreeMap<>();
+    private final Map<TableId, RereadWork> unfinished = new TreeMap<>();
     /** By target table, the source table. */
     private final Map<TableId, TableId> finished = new TreeMap<>();
     private final List<Desk> desks = new ArrayList<>();
     private Future<Map<TableId, String>> checking;
     private long run;
     private Map<TableId, RereadStore.Table> requests = Map.of();
-    private Set<Long> passed = new TreeSet<>();
-    private final Set<Long> passedSinceCommit = new TreeSet<>();
-    private Connection source;
+    private final PassedTransactions passed;
+    private final RereadRouter router;
     private Set<TableId> carried = Set.of();
     private long carriedEpoch;
     private long askedCarriedAt = System.nanoTime() - LOOK_NANOS;
     private long lookedAt;
     private long shownAt = System.nanoTime();
 
-    /** A table at work. */
-    private static final class Work {
-        private RereadStore.Table request;
-        private final TableReread reread;
-        private long rows = FIRST_ROWS;
-        private long notBefore = System.nanoTime();
-        private Duration pause = Duration.ofMillis(100);
-        /** All of the table must wait for this one thing. */
-        private Desk exclusive;
-
-        Work(RereadStore.Table request, TableReread reread) {
-            this.request = request;
-            this.reread = reread;
-            request.throttle().rowsPerSecond().ifPresent(limit -> rows = Math.max(1, Math.min(rows, limit)));
-        }
-
-        boolean isDue() {
-            return exclusive == null
-                    && request.state() != State.FAILED
-                    && !request.isPaused()
-                    && System.nanoTime() - notBefore >= 0;
-        }
-
-        void retryLater() {
-            notBefore = System.nanoTime() + pause.toNanos();
-            pause = pause.multipliedBy(2).compareTo(LONGEST_PAUSE) > 0 ? LONGEST_PAUSE : pause.multipliedBy(2);
-        }
-
-        /** The next part should take about a second, and no more than the limits allow. */
-        void hasRead(Rows read) {
-            pause = Duration.ofMillis(100);
-            double factor = Math.max(0.5, Math.min(4.0, PIECE.toMillis() / (double) Math.max(1, read.took().toMillis())));
-            rows = Math.max(FEWEST_ROWS, Math.min(MOST_ROWS, (long) (rows * factor)));
-            double seconds = 0;
-            if (request.throttle().rowsPerSecond().isPresent()) {
-                long limit = Math.max(1, request.throttle().rowsPerSecond().getAsLong());
-                rows = Math.min(rows, limit);
-                seconds = read.rows() / (double) limit;
-            }
-            if (request.throttle().bytesPerSecond().isPresent() && read.rows() > 0) {
-                long limit = Math.max(1, request.throttle().bytesPerSecond().getAsLong());
-                rows = Math.max(1, Math.min(rows, limit * read.rows() / Math.max(1, read.bytes())));
-                seconds = Math.max(seconds, read.bytes() / (double) limit);
-            }
-            if (seconds > 0) {
-                notBefore = System.nanoTime() + (long) (seconds * 1e9) - read.took().toNanos();
-            }
-        }
-    }
-
     /** What one reader is at. */
     private static final class Desk {
         private final RangeReader reader;
-        private Work work;
+        private RereadWork work;
         private Future<Prepared> preparing;
         private Future<Lsn> sweeping;
         private Range interval;
@@ -161,8 +102,8 @@ final class RereadDesk implements AutoCloseable {
         }
 
         void free() {
-            if (work != null && work.exclusive == this) {
-                work.exclusive = null;
+            if (work != null) {
+                work.release(this);
             }
             work = null;
             preparing = null;
@@ -181,6 +122,8 @@ final class RereadDesk implements AutoCloseable {
         this.lock = lock;
         this.target = lock.connection();
         this.store = new RereadStore(config.nameInTarget(lane));
+        this.passed = new PassedTransactions(store);
+        this.router = new RereadRouter(config.source(), lock, passed);
     }
 
     /**
@@ -191,7 +134,7 @@ final class RereadDesk implements AutoCloseable {
      */
     Set<TableId> begin(Set<TableId> columns) throws SQLException {
         run = store.beginRun(target);
-        passed = store.passed(target);
+        passed.load(target);
         Map<TableId, RereadStore.Table> known = store.read(target);
         for (TableMapping mapping : lane.tables()) {
             TableId table = mapping.source();
@@ -270,7 +213,7 @@ final class RereadDesk implements AutoCloseable {
         for (TargetTable table : byTopic.values()) {
             RereadStore.Table request = requests.get(table.source());
             if (request != null) {
-                unfinished.put(table.source(), new Work(request, new TableReread(table.source(), table)));
+                unfinished.put(table.source(), new RereadWork(request, new TableReread(table.source(), table)));
             }
         }
         if (!unfinished.isEmpty()) {
@@ -280,8 +223,8 @@ final class RereadDesk implements AutoCloseable {
             for (int i = 0; i < READERS; i++) {
                 desks.add(new Desk(new RangeReader(config, store, lane.name(), run, tables, i)));
             }
-            for (Work work : unfinished.values()) {
-                if (work.request.state() != State.REQUESTED) {
+            for (RereadWork work : unfinished.values()) {
+                if (work.request().state() != State.REQUESTED) {
                     resume(work, desks.get(0));
                 }
             }
@@ -289,18 +232,18 @@ final class RereadDesk implements AutoCloseable {
     }
 
     /** Before the first change: one that is taken for a range to do, and is not, would be lost. */
-    private void resume(Work work, Desk desk) throws SQLException {
+    private void resume(RereadWork work, Desk desk) throws SQLException {
         desk.work = work;
-        desk.preparing = desk.reader.prepare(work.request, work.reread.table());
+        desk.preparing = desk.reader.prepare(work.request(), work.reread().table());
         Optional<Throwable> failure = awaited(desk, desk.preparing);
         if (failure.isEmpty()) {
             result(desk, desk.preparing).ifPresent(prepared -> prepared(desk, prepared));
-        } else if (work.request.state() == State.FAILED) {
-            store.request(target, work.reread.source(), work.request.kind(), work.request.condition(), work.request.throttle());
-            store.finish(target, work.reread.source(), State.FAILED, work.request.message());
+        } else if (work.request().state() == State.FAILED) {
+            store.request(target, work.source(), work.request().kind(), work.request().condition(), work.request().throttle());
+            store.finish(target, work.source(), State.FAILED, work.request().message());
             target.commit();
         } else {
-            throw new Failure.Retryable("reading %s cannot go on yet".formatted(work.reread.source()), failure.get());
+            throw new Failure.Retryable("reading %s cannot go on yet".formatted(work.source()), failure.get());
         }
     }
 
@@ -313,9 +256,8 @@ final class RereadDesk implements AutoCloseable {
 
     /** Notes a change that was not even looked at. */
     void passed(long xid) {
-        if (!requests.isEmpty() && !passed.contains(xid)) {
+        if (!requests.isEmpty()) {
             passed.add(xid);
-            passedSinceCommit.add(xid);
         }
     }
 
@@ -331,87 +273,26 @@ final class RereadDesk implements AutoCloseable {
                 }
             }
         }
-        Map<TableId, Places> places = places(batch);
-        for (SourceTransaction transaction : batch) {
-            List<RowChange> applied = new ArrayList<>(transaction.changes().size());
-            long bytes = transaction.bytes() / Math.max(1, transaction.changes().size());
-            for (RowChange change : transaction.changes()) {
-                Work work = unfinished.get(change.table().source());
-                if (work == null) {
-                    applied.add(change);
-                } else {
-                    if (work.reread.isUnfinished()) {
-                        passed(transaction.xid());
-                    }
-                    work.reread.route(change, transaction.xid(), bytes, places.get(work.reread.source()), applied);
-                }
-            }
-            transaction.replaceChanges(applied);
-        }
-    }
-
-    private Map<TableId, Places> places(List<SourceTransaction> batch) throws SQLException {
-        Map<TableId, List<Key>> keys = new LinkedHashMap<>();
-        for (SourceTransaction transaction : batch) {
-            for (RowChange change : transaction.changes()) {
-                if (unfinished.containsKey(change.table().source())) {
-                    TableReread.addKeys(change, keys.computeIfAbsent(change.table().source(), table -> new ArrayList<>()));
-                }
-            }
-        }
-        Map<TableId, Places> places = new HashMap<>();
-        for (Map.Entry<TableId, List<Key>> some : keys.entrySet()) {
-            places.put(some.getKey(), new Places(places(unfinished.get(some.getKey()).reread, some.getValue())));
-        }
-        return places;
-    }
-
-    private int[] places(TableReread reread, List<Key> keys) throws SQLException {
-        List<Key> borders = reread.intervals().borders();
-        if (borders.isEmpty() || keys.isEmpty()) {
-            return new int[keys.size()];
-        }
-        KeyOrder order = reread.scope().keys();
-        if (order.isPlain()) {
-            return order.places(keys, borders);
-        }
-        try {
-            lock.keep(true);
-            if (source == null) {
-                source = Databases.connectBriefly(config.source(), "sluice-apply key order");
-            }
-            try (var set = source.createStatement()) {
-                set.execute(order.searchPathSql());
-            }
-            return order.places(source, keys, borders);
-        } catch (SQLException e) {
-            throw new Failure.Retryable(
-                    "source %s: asking for the order of keys of %s: %s (SQLSTATE %s)".formatted(
-                            config.source().address(), reread.source(), Databases.reason(e), e.getSQLState()),
-                    e);
-        }
+        router.route(batch, unfinished);
     }
 
     /** The read begins anew: the target's table will be empty. Within the lane's transaction. */
-    private void truncated(Work work) throws SQLException {
+    private void truncated(RereadWork work) throws SQLException {
         for (Desk desk : desks) {
             if (desk.work == work) {
                 desk.reader.giveUp();
                 desk.free();
             }
         }
-        if (work.request.state() != State.REQUESTED) {
-            work.reread.truncated();
-            store.start(target, work.reread.source(), true, 0);
+        if (work.request().state() != State.REQUESTED) {
+            work.reread().truncated();
+            store.start(target, work.source(), true, 0);
         }
     }
 
     /** Within the lane's transaction, before it ends. */
     void beforeCommit() throws SQLException {
-        if (!passedSinceCommit.isEmpty()) {
-            store.addPassed(target, passedSinceCommit);
-            passedSinceCommit.clear();
-        }
+        passed.save(target);
     }
 
     // ---- the reads
@@ -429,8 +310,8 @@ final class RereadDesk implements AutoCloseable {
         for (Desk desk : desks) {
             step(desk, position);
         }
-        for (Work work : List.copyOf(unfinished.values())) {
-            if (work.reread.isPrepared() && work.reread.intervals().isDone()) {
+        for (RereadWork work : List.copyOf(unfinished.values())) {
+            if (work.reread().isPrepared() && work.reread().intervals().isDone()) {
                 finish(work);
             }
         }
@@ -495,29 +376,29 @@ final class RereadDesk implements AutoCloseable {
         lock.used();
         for (TableMapping mapping : lane.tables()) {
             RereadStore.Table request = now.get(mapping.source());
-            Work work = unfinished.get(mapping.source());
+            RereadWork work = unfinished.get(mapping.source());
             RereadStore.Table before = requests.get(mapping.source());
             if (request != null && request.isUnfinished() && (before == null || !before.requested().equals(request.requested()))) {
                 return true;
             }
             if (work != null && request != null) {
-                work.request = request;
+                work.request(request);
             }
         }
         forgetSeenWhileIdle();
         if (System.nanoTime() - shownAt > SHOW_NANOS) {
             shownAt = System.nanoTime();
-            unfinished.values().stream().filter(work -> work.request.rows() > 0).forEach(work -> log.info(
+            unfinished.values().stream().filter(work -> work.request().rows() > 0).forEach(work -> log.info(
                     "lane {}: {}: {} rows of about {} read{}",
-                    lane.name(), work.reread.source(), work.request.rows(), work.request.rowsEstimated(),
-                    work.request.isPaused() ? ", paused" : ""));
+                    lane.name(), work.source(), work.request().rows(), work.request().rowsEstimated(),
+                    work.request().isPaused() ? ", paused" : ""));
         }
         return false;
     }
 
     private void step(Desk desk, Position position) throws SQLException {
         if (desk.work == null) {
-            unfinished.values().stream().filter(Work::isDue).filter(this::isCarried).forEach(work -> {
+            unfinished.values().stream().filter(RereadWork::isDue).filter(this::isCarried).forEach(work -> {
                 if (desk.work == null) {
                     begin(desk, work);
                 }
@@ -533,73 +414,73 @@ final class RereadDesk implements AutoCloseable {
         }
     }
 
-    private boolean isCarried(Work work) {
-        return work.request.state() != State.REQUESTED || carried.contains(work.reread.source());
+    private boolean isCarried(RereadWork work) {
+        return work.request().state() != State.REQUESTED || carried.contains(work.source());
     }
 
-    private void begin(Desk desk, Work work) {
-        TableReread reread = work.reread;
+    private void begin(Desk desk, RereadWork work) {
+        TableReread reread = work.reread();
         if (!reread.isPrepared()) {
             desk.work = work;
-            work.exclusive = desk;
-            desk.preparing = desk.reader.prepare(work.request, reread.table());
+            work.claim(desk);
+            desk.preparing = desk.reader.prepare(work.request(), reread.table());
         } else if (mustSweep(work)) {
             desk.work = work;
-            work.exclusive = desk;
+            work.claim(desk);
             desk.sweeping = desk.reader.seekSurplus(reread);
         } else {
             reread.intervals().firstToDo().ifPresent(interval -> {
                 desk.work = work;
-                work.exclusive = desk; // two parts of one interval are not planned at once
+                work.claim(desk); // two parts of one interval are not planned at once
                 desk.interval = interval;
-                desk.planning = desk.reader.plan(work.request, reread.scope(), interval, work.rows);
+                desk.planning = desk.reader.plan(work.request(), reread.scope(), interval, work.rows());
             });
         }
     }
 
-    private static boolean mustSweep(Work work) {
-        return !work.reread.isSwept() && work.reread.scope().keys().hasKey() && work.request.condition().isEmpty();
+    private static boolean mustSweep(RereadWork work) {
+        return !work.reread().isSwept() && work.reread().scope().keys().hasKey() && work.request().condition().isEmpty();
     }
 
     private void prepared(Desk desk, Prepared prepared) {
-        Work work = desk.work;
-        boolean isNew = work.request.state() == State.REQUESTED;
-        work.reread.prepared(
-                prepared.scope(), isNew ? prepared.isEmpty() : work.request.isSwept(), prepared.done());
+        RereadWork work = desk.work;
+        boolean isNew = work.request().state() == State.REQUESTED;
+        work.reread().prepared(
+                prepared.scope(), isNew ? prepared.isEmpty() : work.request().isSwept(), prepared.done());
         if (isNew) {
             inTarget(() -> {
-                store.start(target, work.reread.source(), prepared.isEmpty(), prepared.rowsEstimated());
-                prepared.running().forEach(this::passed);
+                store.start(target, work.source(), prepared.isEmpty(), prepared.rowsEstimated());
+                prepared.running().forEach(passed::add);
                 beforeCommit();
-                work.request = store.read(target).get(work.reread.source());
+                work.request(store.read(target).get(work.source()));
             });
         }
         desk.free();
     }
 
     private void planned(Desk desk, Planned planned) {
-        Work work = desk.work;
+        RereadWork work = desk.work;
         if (planned.isBusy()) {
             inTarget(() -> store.say(
-                    target, work.reread.source(), "the source has more active sessions than the reread may meet; waiting"));
-            work.notBefore = System.nanoTime() + LOOK_NANOS;
+                    target, work.source(), "the source has more active sessions than the reread may meet; waiting"));
+            work.notBefore(LOOK);
             desk.free();
             return;
         }
-        work.exclusive = null;
+        work.release(desk);
         Key hi = planned.hi() == null ? desk.interval.hi() : planned.hi();
         desk.piece = new Piece(new Range(desk.interval.lo(), hi));
-        work.reread.intervals().read(desk.interval, hi, desk.piece);
-        desk.reading = desk.reader.read(work.request, work.reread, desk.piece.range, Set.copyOf(passed));
+        work.reread().intervals().read(desk.interval, hi, desk.piece);
+        desk.reading = desk.reader.read(work.request(), work.reread(), desk.piece.range, passed.copy());
         desk.planning = null;
     }
 
     private void read(Desk desk, Position position) throws SQLException {
-        Work work = desk.work;
+        RereadWork work = desk.work;
         if (desk.piece.deferredBytes > MOST_DEFERRED_BYTES) {
             log.info("lane {}: too many changes of {} while a part of it was read; it is read again, smaller",
-                    lane.name(), work.reread.source());
-            work.rows = Math.max(FEWEST_ROWS, work.rows / 2);
+                    lane.name(), work.source());
+            work.halve();
             work.retryLater();
             desk.reader.giveUp();
             giveBack(desk);
@@ -621,7 +502,7 @@ final class RereadDesk implements AutoCloseable {
     private void sweep(Desk desk, Position position) throws SQLException {
         Optional<Lsn> until = result(desk, desk.sweeping);
         if (until.isPresent() && position.end().compareTo(until.get()) >= 0) {
-            TableReread reread = desk.work.reread;
+            TableReread reread = desk.work.reread();
             if (isDone(desk, desk.reader.clear(reread))) {
                 reread.swept();
                 desk.free();
@@ -630,18 +511,16 @@ final class RereadDesk implements AutoCloseable {
     }
 
     private void join(Desk desk) throws SQLException {
-        Work work = desk.work;
-        if (isDone(desk, desk.reader.join(work.reread, desk.piece))) {
-            work.reread.intervals().done(desk.piece);
+        RereadWork work = desk.work;
+        if (isDone(desk, desk.reader.join(work.reread(), desk.piece))) {
+            work.reread().intervals().done(desk.piece);
             forgetSeen(desk.read.snapshot());
             desk.free();
         }
     }
 
     private void forgetSeen(SourceSnapshot snapshot) throws SQLException {
-        passed.removeIf(snapshot::sees);
-        store.keepPassed(target, passed);
-        passedSinceCommit.clear();
+        passed.forgetSeen(target, snapshot);
         target.commit();
     }
 
@@ -662,19 +541,19 @@ final class RereadDesk implements AutoCloseable {
         }
     }
 
-    private void finish(Work work) throws SQLException {
-        store.finish(target, work.reread.source(), State.DONE, UNCHECKED);
-        RereadStore.Table done = store.read(target).get(work.reread.source());
+    private void finish(RereadWork work) throws SQLException {
+        store.finish(target, work.source(), State.DONE, UNCHECKED);
+        RereadStore.Table done = store.read(target).get(work.source());
         target.commit();
-        unfinished.remove(work.reread.source());
-        finished.put(work.reread.table().id(), work.reread.source());
+        unfinished.remove(work.source());
+        finished.put(work.reread().table().id(), work.source());
         log.info(
-                "lane {}: {} is in step with the source, {} rows were read", lane.name(), work.reread.source(), done.rows());
+                "lane {}: {} is in step with the source, {} rows were read", lane.name(), work.source(), done.rows());
     }
 
     private void giveBack(Desk desk) {
         if (desk.piece != null) {
-            desk.work.reread.intervals().giveUp(desk.piece);
+            desk.work.reread().intervals().giveUp(desk.piece);
         }
         desk.free();
     }
@@ -727,7 +606,7 @@ final class RereadDesk implements AutoCloseable {
             Thread.currentThread().interrupt();
             throw new Failure.Retryable("interrupted", e);
         }
-        Work work = desk.work;
+        RereadWork work = desk.work;
         if (cause instanceof Progress.Lost lost) {
             throw lost;
         }
@@ -736,22 +615,22 @@ final class RereadDesk implements AutoCloseable {
         Failure sorted = sorted(work, cause);
         if (sorted instanceof Failure.Retryable) {
             work.retryLater();
-            log.info("lane {}: reading {}: {}; trying again", lane.name(), work.reread.source(), sorted.getMessage());
-            inTarget(() -> store.say(target, work.reread.source(), sorted.getMessage()));
+            log.info("lane {}: reading {}: {}; trying again", lane.name(), work.source(), sorted.getMessage());
+            inTarget(() -> store.say(target, work.source(), sorted.getMessage()));
         } else {
             log.warn(
                     "lane {}: {} cannot be read into the target: {}; cure: correct that, then `sluice resync --table {}`",
-                    lane.name(), work.reread.source(), sorted.getMessage(), work.reread.source());
+                    lane.name(), work.source(), sorted.getMessage(), work.source());
             inTarget(() -> {
-                store.finish(target, work.reread.source(), State.FAILED, sorted.getMessage());
-                work.request = store.read(target).get(work.reread.source());
+                store.finish(target, work.source(), State.FAILED, sorted.getMessage());
+                work.request(store.read(target).get(work.source()));
             });
         }
         return Optional.of(cause);
     }
 
-    private static Failure sorted(Work work, Throwable cause) {
-        String doing = "reading " + work.reread.source();
+    private static Failure sorted(RereadWork work, Throwable cause) {
+        String doing = "reading " + work.source();
         if (cause instanceof Failure failure) {
             return failure;
         }
@@ -783,12 +662,6 @@ final class RereadDesk implements AutoCloseable {
     @Override
     public void close() {
         desks.forEach(desk -> desk.reader.close());
-        try {
-            if (source != null) {
-                source.close();
-            }
-        } catch (SQLException e) {
-            log.debug("closing: {}", e.getMessage());
-        }
+        router.close();
     }
 }

@@ -1,0 +1,108 @@
+package dev.sluice.apply;
+
+import dev.sluice.apply.RangeReader.Rows;
+import dev.sluice.apply.RereadStore.State;
+import dev.sluice.schemas.TableId;
+import java.time.Duration;
+
+/**
+ * A table at work: what was asked for, how far it is, how much is read next and when.
+ *
+ * <p>Threads: the lane's.
+ */
+final class RereadWork {
+    private static final Duration PIECE = Duration.ofSeconds(1);
+    private static final long FIRST_ROWS = 20_000;
+    private static final long FEWEST_ROWS = 500;
+    private static final long MOST_ROWS = 10_000_000;
+    private static final Duration SHORTEST_PAUSE = Duration.ofMillis(100);
+    private static final Duration LONGEST_PAUSE = Duration.ofSeconds(30);
+
+    private RereadStore.Table request;
+    private final TableReread reread;
+    private long rows = FIRST_ROWS;
+    private long notBefore = System.nanoTime();
+    private Duration pause = SHORTEST_PAUSE;
+    /** All of the table must wait for this one thing. */
+    private Object exclusive;
+
+    RereadWork(RereadStore.Table request, TableReread reread) {
+        this.request = request;
+        this.reread = reread;
+        request.throttle().rowsPerSecond().ifPresent(limit -> rows = Math.max(1, Math.min(rows, limit)));
+    }
+
+    boolean isDue() {
+        return exclusive == null
+                && request.state() != State.FAILED
+                && !request.isPaused()
+                && System.nanoTime() - notBefore >= 0;
+    }
+
+    void retryLater() {
+        notBefore = System.nanoTime() + pause.toNanos();
+        pause = pause.multipliedBy(2).compareTo(LONGEST_PAUSE) > 0 ? LONGEST_PAUSE : pause.multipliedBy(2);
+    }
+
+    /** The next part should take about a second, and no more than the limits allow. */
+    void hasRead(Rows read) {
+        pause = SHORTEST_PAUSE;
+        double factor = Math.max(0.5, Math.min(4.0, PIECE.toMillis() / (double) Math.max(1, read.took().toMillis())));
+        rows = Math.max(FEWEST_ROWS, Math.min(MOST_ROWS, (long) (rows * factor)));
+        double seconds = 0;
+        if (request.throttle().rowsPerSecond().isPresent()) {
+            long limit = Math.max(1, request.throttle().rowsPerSecond().getAsLong());
+            rows = Math.min(rows, limit);
+            seconds = read.rows() / (double) limit;
+        }
+        if (request.throttle().bytesPerSecond().isPresent() && read.rows() > 0) {
+            long limit = Math.max(1, request.throttle().bytesPerSecond().getAsLong());
+            rows = Math.max(1, Math.min(rows, limit * read.rows() / Math.max(1, read.bytes())));
+            seconds = Math.max(seconds, read.bytes() / (double) limit);
+        }
+        if (seconds > 0) {
+            notBefore = System.nanoTime() + (long) (seconds * 1e9) - read.took().toNanos();
+        }
+    }
+
+    RereadStore.Table request() {
+        return request;
+    }
+
+    /** The request as it stands in the target now. */
+    void request(RereadStore.Table now) {
+        request = now;
+    }
+
+    TableReread reread() {
+        return reread;
+    }
+
+    TableId source() {
+        return reread.source();
+    }
+
+    /** Rows of the next part. */
+    long rows() {
+        return rows;
+    }
+
+    /** For one thing that no other part may go on beside. */
+    void claim(Object by) {
+        exclusive = by;
+    }
+
+    void release(Object by) {
+        if (exclusive == by) {
+            exclusive = null;
+        }
+    }
+
+    void notBefore(Duration from) {
+        notBefore = System.nanoTime() + from.toNanos();
+    }
+
+    void halve() {
+        rows = Math.max(1, rows / 2);
+    }
+}
