@@ -80,7 +80,7 @@ final class HeldReplay {
             throw new TableStopped(
                     table.source(),
                     "the lane's numbering began anew while the table was held, so what it has missed cannot be told apart",
-                    "copy its rows again as docs/runbook.md says under \"A table that is held\"");
+                    "`sluice resync --table %s`".formatted(table.source()));
         }
         Writer writer = new Writer(table, progress, position);
         if (position.seq() < lane.seq()) {
@@ -130,7 +130,7 @@ final class HeldReplay {
                 throw new TableStopped(
                         table,
                         "%s was truncated from offset %d to %d while the table was held".formatted(partition, from, beginning),
-                        "copy its rows again as docs/runbook.md says under \"A table that is held\"");
+                        "`sluice resync --table %s`".formatted(table));
             }
             consumer.seek(partition, Math.max(from, beginning));
         });

@@ -185,7 +185,7 @@ final class LaneConsumer implements AutoCloseable {
         return new Failure.Fatal(
                 Stop.HOLE,
                 what,
-                "the mapped tables must be read again: follow \"Starting a lane anew\" in docs/runbook.md");
+                "`sluice recover` has the mapped tables read again: \"Starting a lane anew\" in docs/runbook.md");
     }
 
     private KafkaConsumer<byte[], byte[]> consumer() {

@@ -140,7 +140,7 @@ final class SchemaDesk {
                 columns.save(target, table, known.get(table));
                 log.warn(
                         "lane {}: {} has the columns {} of {} now, they are written from here on; rows that came before lack their"
-                                + " values, cure: copy them as docs/runbook.md says",
+                                + " values, cure: `sluice resync --table` of that table",
                         lane.name(), mapping.target(), added, table);
             }
         }
@@ -189,7 +189,7 @@ final class SchemaDesk {
                         ignored.add(column);
                         log.warn(
                                 "lane {}: {} has a new column '{}' at the source, which {} lacks: its values are left out;"
-                                        + " cure: add it there, then copy them as docs/runbook.md says",
+                                        + " cure: add it there, then `sluice resync --table` of that table",
                                 lane.name(), table, column, mapping.target());
                     }
                     case ADD -> added.add(column);

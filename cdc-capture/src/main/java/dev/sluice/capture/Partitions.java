@@ -57,10 +57,11 @@ final class Partitions {
             Set<Long> added = new HashSet<>(now.keySet());
             added.removeAll(known.keySet());
             added.stream().map(now::get).filter(Leaf::wasTableWithRows).forEach(leaf -> log.warn(
-                    "source {}: partition {} was attached and has rows: those that it had before are not in the stream; copy those"
-                            + " that the target lacks, see \"Partitions that come and go\" in docs/runbook.md",
+                    "source {}: partition {} was attached and has rows: those that it had before are not in the stream; cure:"
+                            + " `sluice resync --table {}`",
                     leaf.root(),
-                    leaf.name()));
+                    leaf.name(),
+                    leaf.root()));
             Set<Long> removed = new HashSet<>(known.keySet());
             removed.removeAll(now.keySet());
             removed.stream().map(known::get).forEach(leaf -> log.warn(

@@ -114,7 +114,7 @@ final class Publication {
         return new Failure.Fatal(
                 Stop.HOLE,
                 what + ": changes made meanwhile are not sent",
-                "the mapped tables must be read again: follow \"Starting a lane anew\" in docs/runbook.md" + orElse);
+                "`sluice recover` has the mapped tables read again: \"Starting a lane anew\" in docs/runbook.md" + orElse);
     }
 
     /**

@@ -139,7 +139,7 @@ final class ReplicationSlot {
                     ("the source %s is on timeline %d, the lane was captured on timeline %d: a standby was promoted or a"
                                     + " backup restored")
                             .formatted(source.address(), cluster.timeline(), known.timeline()),
-                    "changes may be missing, so the mapped tables must be read again: follow \"Starting a lane anew\" in"
+                    "changes may be missing: `sluice recover` has the mapped tables read again, \"Starting a lane anew\" in"
                             + " docs/runbook.md");
         }
     }
@@ -197,7 +197,7 @@ final class ReplicationSlot {
         return new Failure.Fatal(
                 Stop.HOLE,
                 what,
-                "changes may be missing from here on, so the mapped tables must be read again: follow \"Starting a lane"
+                "changes may be missing from here on: `sluice recover` has the mapped tables read again, \"Starting a lane"
                         + " anew\" in docs/runbook.md");
     }
 

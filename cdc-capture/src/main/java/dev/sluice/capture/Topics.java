@@ -140,7 +140,7 @@ final class Topics implements AutoCloseable {
                         Stop.HOLE,
                         "topic '%s' was deleted%s: its records are gone, the target may not have had them all"
                                 .formatted(topic, now.containsKey(topic) ? " and made anew" : ""),
-                        "the mapped tables must be read again: follow \"Starting a lane anew\" in docs/runbook.md");
+                        "`sluice recover` has the mapped tables read again: \"Starting a lane anew\" in docs/runbook.md");
             }
         });
     }
