@@ -260,6 +260,16 @@ class ChangesIT {
         commit("INSERT INTO keyless.numbered (v) VALUES ('a'), ('bb'); UPDATE keyless.numbered SET v = 'ccc' WHERE v = 'a'; UPDATE keyless.numbered SET id = DEFAULT WHERE v = 'bb'");
     }
 
+    @Test
+    void ofSeveralUniqueIndexesTheReplicaIdentityIsTheKey() {
+        commit("INSERT INTO kinds.identified SELECT n, 100 + n, repeat(n::text, 3000) FROM generate_series(1, 9) AS n");
+        commit("UPDATE kinds.identified SET first = 50 + first");
+        commit("UPDATE kinds.identified SET first = NULL, second = -second WHERE second > 105; DELETE FROM kinds.identified WHERE second = 101");
+        commit("UPDATE kinds.identified SET first = second WHERE first IS NULL");
+        pipeline.awaitApplied();
+        assertThat(ask("SELECT count(*) FROM kinds.identified WHERE first = second AND length(long) = 3000")).isEqualTo("4");
+    }
+
     // ---- rows that are missing
 
     @Test

@@ -18,7 +18,7 @@ import java.util.Set;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
-/** Types that do not arrive exactly are named before the first event. */
+/** Types and columns that do not arrive exactly are named before the first event. */
 class TypeFindingsIT {
     @Test
     void typesAreNamedByColumn() throws SQLException {
@@ -51,6 +51,27 @@ class TypeFindingsIT {
     }
 
     @Test
+    void namesThatDebeziumWouldMisreadAreRefused() throws SQLException {
+        try (PostgresServer server = Servers.postgres()) {
+            TestDatabase source = TestDatabase.create(server, "names");
+            source.execute("CREATE SCHEMA a; CREATE SCHEMA \"a.b\"; CREATE TABLE a.\"b.c\" (id int PRIMARY KEY);"
+                    + " CREATE TABLE \"a.b\".c (id int PRIMARY KEY); CREATE TABLE nothing (); CREATE TABLE t (id int PRIMARY KEY, a int, \"\"\"a\"\"\" int, \"'b'\" int, \"it's\" int, \"x\"\"\" int)");
+
+            List<TableMapping> tables = Stream.of("public.t", "public.nothing", "a.\"b.c\"", "\"a.b\".c")
+                    .map(name -> TableMapping.identity(TableId.parse(name), "main"))
+                    .toList();
+            assertThat(findings(source, new LaneConfig("main", "s", "p", true, tables)))
+                    .filteredOn(finding -> finding.problem().contains("Debezium"))
+                    .extracting(finding -> finding.level() + " " + finding.cure())
+                    .containsExactly(
+                            "ERROR ALTER TABLE \"public\".\"t\" RENAME COLUMN \"\"\"a\"\"\" TO …;",
+                            "ERROR ALTER TABLE \"public\".\"t\" RENAME COLUMN \"'b'\" TO …;",
+                            "ERROR ALTER TABLE \"public\".\"nothing\" ADD COLUMN …; or take it out of tables",
+                            "ERROR ALTER TABLE \"a\".\"b.c\" RENAME TO …;");
+        }
+    }
+
+    @Test
     void labelsThatTheTargetLacksAreNamedAlsoBehindArraysAndDomains() throws SQLException {
         try (PostgresServer server = Servers.postgres()) {
             TestDatabase source = TestDatabase.create(server, "labels_source");
@@ -69,6 +90,25 @@ class TypeFindingsIT {
                         .contains("target public.t ALTER TYPE public.mood ADD VALUE 'sad';",
                                 "target public.u ALTER TYPE public.mood ADD VALUE 'sad';",
                                 "target public.u ALTER TYPE public.nothing ADD VALUE 'something';");
+            }
+        }
+    }
+
+    @Test
+    void rulesAndKeysThatMayNotOverlapAreRefusedInTheTarget() throws SQLException {
+        try (PostgresServer server = Servers.postgres()) {
+            TestDatabase both = TestDatabase.create(server, "rules");
+            both.execute("CREATE TABLE t (id int PRIMARY KEY); CREATE RULE twice AS ON DELETE TO t DO ALSO NOTHING;"
+                    + " CREATE TABLE stay (room int4range, during daterange, PRIMARY KEY (room, during WITHOUT OVERLAPS))");
+            LaneConfig lane = new LaneConfig("main", "s", "p", true, List.of(
+                    TableMapping.identity(TableId.parse("t"), "main"), TableMapping.identity(TableId.parse("stay"), "main")));
+            PipelineConfig config = new PipelineConfig(
+                    "findings", both.config("source"), both.config("target"), null, List.of(lane), null, null);
+            try (Connection connection = server.connect(both.name())) {
+                assertThat(TargetPreflight.findings(Optional.of(connection), connection, config, lane))
+                        .extracting(Finding::cure)
+                        .contains("DROP RULE \"twice\" ON \"public\".\"t\"; until the cutover, in the target",
+                                "CREATE UNIQUE INDEX ON \"public\".\"stay\" (\"room\", \"during\");");
             }
         }
     }

@@ -58,7 +58,8 @@ public final class Catalog {
     private static final String INDEXES =
             """
             SELECT n.nspname, c.relname, i.indisprimary, i.indisreplident,
-                   i.indisvalid AND i.indisunique AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL,
+                   i.indisvalid AND i.indisunique AND i.indimmediate AND NOT i.indisexclusion
+                       AND i.indpred IS NULL AND i.indexprs IS NULL,
                    ARRAY(SELECT a.attname::text
                          FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS key (attnum, place)
                          JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = key.attnum

@@ -15,6 +15,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 
 /**
@@ -27,6 +28,8 @@ import java.util.stream.Collectors;
  * {@code src/backend/utils/cache/relcache.c}: a deferrable primary key is no replica identity.
  */
 final class SourceTables {
+    private static final Pattern QUOTED = Pattern.compile("([\"'`]).*\\1", Pattern.DOTALL);
+
     private final Connection source;
     private final LaneConfig lane;
     private final Findings findings;
@@ -54,10 +57,21 @@ final class SourceTables {
                 mappedColumns(mapping, shape);
             }
         }
+        sameNames(tables);
         InexactTypes.check(source, lane, findings);
         partitions(tables);
         generatedIdentities(tables);
         inheritance(tables);
+    }
+
+    /** Debezium knows a table by schema and name with a dot between, in which {@code "a.b".c} is {@code a."b.c"}. */
+    private void sameNames(List<TableId> tables) {
+        Map<String, List<TableId>> byName =
+                tables.stream().collect(Collectors.groupingBy(table -> table.schema() + "." + table.table()));
+        byName.values().stream().filter(same -> same.size() > 1).forEach(same -> findings.error(
+                same.get(0),
+                "is the same as %s with a dot between schema and name: Debezium takes one for the other".formatted(same.get(1)),
+                "ALTER TABLE %s RENAME TO …;".formatted(same.get(0).quoted())));
     }
 
     /** From 18 on the server refuses updates of a table whose old row would be published without a part of it. */
@@ -189,8 +203,22 @@ final class SourceTables {
         }
     }
 
-    /** Debezium keeps columns in maps without regard to case. */
+    /**
+     * Debezium keeps columns in maps without regard to case, and takes quotes off a name that has them around it.
+     *
+     * <p>Source: Debezium 3.6.3, {@code Strings.unquoteIdentifierPart}.
+     */
     private void columns(TableShape shape) {
+        if (shape.columns().stream().allMatch(Column::generated)) {
+            findings.error(
+                    shape.id(),
+                    "has no column that is sent: Debezium leaves its rows out",
+                    "ALTER TABLE %s ADD COLUMN …; or take it out of tables".formatted(shape.id().quoted()));
+        }
+        shape.columns().stream().map(Column::name).filter(name -> QUOTED.matcher(name).matches()).forEach(name -> findings.error(
+                shape.id(),
+                "column %s has quotes around its name: Debezium takes them off".formatted(name),
+                "ALTER TABLE %s RENAME COLUMN %s TO …;".formatted(shape.id().quoted(), TableId.quote(name))));
         Map<String, List<String>> byLowerCase = shape.columns().stream()
                 .map(Column::name)
                 .collect(Collectors.groupingBy(name -> name.toLowerCase(Locale.ROOT), TreeMap::new, Collectors.toList()));

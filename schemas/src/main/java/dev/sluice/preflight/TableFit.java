@@ -175,7 +175,7 @@ final class TableFit {
             String columns = Sql.quoted(key);
             findings.error(
                     target.id(),
-                    "has no unique index on exactly the key (%s), or only a deferrable or invalid one: rows cannot be found"
+                    "has no unique index on exactly the key (%s), or only one that is deferrable, WITHOUT OVERLAPS or invalid: rows cannot be found"
                             .formatted(String.join(", ", key)),
                     target.primaryKey().isEmpty()
                             ? alter + "ADD PRIMARY KEY (%s);".formatted(columns)

@@ -29,6 +29,7 @@ final class TriggerChecks {
         List<TableId> tables = lane.tables().stream().map(TableMapping::target).toList();
         Map<TableId, TableTriggers> triggers = TableTriggers.read(target, tables);
         boolean maySuppress = TableTriggers.maySuppress(target);
+        rules(tables);
         for (TableMapping mapping : lane.tables()) {
             TableTriggers found = triggers.get(mapping.target());
             if (found == null) {
@@ -43,6 +44,31 @@ final class TriggerChecks {
             }
             found.always().forEach(trigger -> fires(mapping.target(), trigger));
         }
+    }
+
+    /**
+     * Rules change what apply writes before any trigger could, and no role keeps those of updates from standing against
+     * ON CONFLICT.
+     *
+     * <p>Source: {@code matchLocks} and {@code RewriteQuery} in {@code src/backend/rewrite/rewriteHandler.c}.
+     */
+    private void rules(List<TableId> tables) throws SQLException {
+        Sql.list(
+                target,
+                "SELECT n.nspname, c.relname, r.rulename"
+                        + Sql.OF_TABLES
+                        + "JOIN pg_catalog.pg_rewrite r ON r.ev_class = c.oid AND (r.ev_enabled <> 'D' OR r.ev_type = '2') ORDER BY 1, 2, 3",
+                row -> {
+                    TableId table = Sql.table(row, 1);
+                    findings.error(
+                            table,
+                            "rule %s would change what is applied, after it has done so at the source".formatted(row.getString(3)),
+                            "DROP RULE %s ON %s; until the cutover, in the target"
+                                    .formatted(TableId.quote(row.getString(3)), table.quoted()));
+                    return true;
+                },
+                Sql.schemas(tables),
+                Sql.names(tables));
     }
 
     private void fires(TableId table, String trigger) {
