@@ -102,9 +102,11 @@ final class ApplyRun {
                 apply(stop, stats, tables, desk, saved, onApplying);
             } catch (SchemaChange e) {
                 target.rollback();
+                rereads.close(); // its readers hold locks on the tables
                 desk.follow(e);
             } catch (TableStopped e) {
                 target.rollback();
+                rereads.close();
                 desk.hold(e);
             } catch (Failure.Poison e) {
                 target.rollback();

@@ -214,6 +214,7 @@ final class BatchWriter {
         Failpoints.reach("apply.before-commit");
         target.commit();
         Failpoints.reach("apply.after-commit");
+        rereads.afterCommit();
         position = next;
         changed.forEach(TargetTable::newsAreSaved);
         lock.used();

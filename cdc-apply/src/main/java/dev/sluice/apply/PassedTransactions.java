@@ -46,8 +46,12 @@ final class PassedTransactions {
     void save(Connection target) throws SQLException {
         if (!sinceCommit.isEmpty()) {
             store.addPassed(target, sinceCommit);
-            sinceCommit.clear();
         }
+    }
+
+    /** The transaction with what was saved has taken effect. */
+    void saved() {
+        sinceCommit.clear();
     }
 
     /** Every later snapshot sees them too. */

@@ -8,6 +8,7 @@ import dev.sluice.apply.TargetTable.Suppressed;
 import dev.sluice.catalog.Catalog;
 import dev.sluice.catalog.Column;
 import dev.sluice.catalog.TableShape;
+import dev.sluice.config.DatabaseConfig;
 import dev.sluice.config.Databases;
 import dev.sluice.config.PipelineConfig;
 import dev.sluice.config.TableMapping;
@@ -18,6 +19,7 @@ import dev.sluice.schemas.Failure;
 import dev.sluice.schemas.Lsn;
 import dev.sluice.schemas.TableId;
 import java.sql.Connection;
+import java.sql.DriverManager;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
@@ -28,6 +30,7 @@ import java.util.Collection;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalLong;
+import java.util.Properties;
 import java.util.Set;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -115,7 +118,14 @@ final class RangeReader implements AutoCloseable {
             boolean isEmpty = isEmpty(table);
             boolean isNew = request.state() == RereadStore.State.REQUESTED;
             boolean hasOtherUnique = !otherUnique(table, keys.hasKey()).isEmpty();
-            Scope scope = new Scope(keys, isNew ? isEmpty : request.wasEmpty(), hasOtherUnique);
+            boolean isPartial = !request.condition().isEmpty();
+            if (isPartial && !keys.hasKey()) {
+                throw new Failure.Poison(
+                        "a condition needs a key to tell the rows apart, and %s has none; cure: read all of it"
+                                .formatted(request.source()),
+                        null);
+            }
+            Scope scope = new Scope(keys, isNew ? isEmpty : request.wasEmpty(), hasOtherUnique, isPartial);
             List<Range> done = isNew ? List.of() : ascending(keys, store.ranges(target, request.source()));
             target.commit();
             Set<Long> running = isNew ? SourceSnapshot.parse(ask(source, CURRENT_SNAPSHOT)).runningInStream() : Set.of();
@@ -225,11 +235,10 @@ final class RangeReader implements AutoCloseable {
     Future<Rows> read(RereadStore.Table request, TableReread reread, Range range, Set<Long> passed) {
         TargetTable table = reread.table();
         Scope scope = reread.scope();
-        Set<String> known = reread.known();
         return thread.submit(() -> {
             isGivenUp = false;
             long began = System.nanoTime();
-            List<String> columns = columns(shape(request.source()), table, known);
+            List<String> columns = columns(shape(request.source()), table);
             begin(table);
             if (!scope.isDirect()) {
                 stage(table, columns);
@@ -253,11 +262,10 @@ final class RangeReader implements AutoCloseable {
         });
     }
 
-    private static List<String> columns(TableShape shape, TargetTable table, Set<String> known) {
+    private static List<String> columns(TableShape shape, TargetTable table) {
         return shape.columns().stream()
                 .filter(column -> !column.generated() && !table.mapping().exclude().contains(column.name()))
                 .map(Column::name)
-                .filter(name -> known.isEmpty() || known.contains(name))
                 .filter(name -> table.shape()
                         .column(table.mapping().targetColumn(name))
                         .filter(column -> !column.generated())
@@ -472,7 +480,7 @@ final class RangeReader implements AutoCloseable {
      *
      * @return the position behind which the target has nothing that the source had only before
      */
-    Future<Lsn> seekSurplus(TableReread reread) {
+    Future<Lsn> seekSurplus(TableReread reread, Set<Long> passed) {
         TargetTable table = reread.table();
         Scope scope = reread.scope();
         return thread.submit(() -> {
@@ -489,11 +497,12 @@ final class RangeReader implements AutoCloseable {
                     .toList();
             begin(table);
             stage(table, columns);
-            source.setAutoCommit(true);
+            snapshot(passed);
             copy(
                     "COPY (SELECT %s FROM %s) TO STDOUT".formatted(selected(columns, mapping), table.source().quoted()),
                     "COPY %s (%s) FROM STDIN".formatted(STAGED.quoted(), targetNames(columns, mapping)));
             Lsn until = Lsn.parse(ask(source, "SELECT pg_catalog.pg_current_wal_insert_lsn()::text"));
+            source.commit();
             List<String> key = scope.keys().names(mapping);
             set(target, "CREATE INDEX ON %s (%s)".formatted(STAGED.quoted(), quoted(key)));
             set(target, "ANALYZE " + STAGED.quoted());
@@ -561,18 +570,26 @@ final class RangeReader implements AutoCloseable {
 
     private void connect() throws SQLException {
         if (source == null || source.isClosed()) {
-            source = Databases.connect(config.source(), "sluice-apply reread");
+            source = open(config.source(), "sluice-apply reread");
             set(source, TextForm.sql());
             set(source, "SET search_path = pg_catalog; SET quote_all_identifiers = off");
         }
         source.setAutoCommit(true);
         if (target == null || target.isClosed()) {
-            target = Databases.connect(config.target(), "sluice-apply reread " + lane);
+            target = open(config.target(), store.readersName());
             set(target, TextForm.sql() + " SET xmloption = content; SET array_nulls = on; SET synchronous_commit = off;"
-                    + " SET lock_timeout = '30s'");
+                    + " SET lock_timeout = '30s'; SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2;"
+                    + " SET tcp_keepalives_count = 3");
             target.setAutoCommit(false);
         }
         target.rollback();
+    }
+
+    /** No limit to an answer: what is asked takes as long as the table is large. */
+    private static Connection open(DatabaseConfig database, String name) throws SQLException {
+        Properties properties = Databases.properties(database, name);
+        properties.setProperty("socketTimeout", "0");
+        return DriverManager.getConnection(Databases.url(database), properties);
     }
 
     private static String ask(Connection connection, String sql) throws SQLException {

@@ -32,6 +32,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
@@ -62,9 +63,6 @@ final class RereadDesk implements AutoCloseable {
     /** Transactions that are kept in mind before it is asked which of them every snapshot sees. */
     private static final int MOST_PASSED = 10_000;
 
-    /** Changes put aside for one part; beyond it the part is read later, and smaller. */
-    private static final long MOST_DEFERRED_BYTES = Math.min(32L << 20, Runtime.getRuntime().maxMemory() / 16);
-
     private final PipelineConfig config;
     private final LaneConfig lane;
     private final LaneLock lock;
@@ -78,6 +76,8 @@ final class RereadDesk implements AutoCloseable {
     private long run;
     private Map<TableId, RereadStore.Table> requests = Map.of();
     private final PassedTransactions passed;
+    /** Tables that the source has emptied in the lane's open transaction. */
+    private final Set<TableId> truncated = new TreeSet<>();
     private final RereadRouter router;
     private Set<TableId> carried = Set.of();
     private long carriedEpoch;
@@ -133,6 +133,7 @@ final class RereadDesk implements AutoCloseable {
      * @return the source tables that are not in step with the lane
      */
     Set<TableId> begin(Set<TableId> columns) throws SQLException {
+        store.endReaders(target);
         run = store.beginRun(target);
         passed.load(target);
         Map<TableId, RereadStore.Table> known = store.read(target);
@@ -241,6 +242,8 @@ final class RereadDesk implements AutoCloseable {
         } else if (work.request().state() == State.FAILED) {
             store.request(target, work.source(), work.request().kind(), work.request().condition(), work.request().throttle());
             store.finish(target, work.source(), State.FAILED, work.request().message());
+            work.request(store.read(target).get(work.source()));
+            requests.put(work.source(), work.request());
             target.commit();
         } else {
             throw new Failure.Retryable("reading %s cannot go on yet".formatted(work.source()), failure.get());
@@ -286,13 +289,21 @@ final class RereadDesk implements AutoCloseable {
         }
         if (work.request().state() != State.REQUESTED) {
             work.reread().truncated();
-            store.start(target, work.source(), true, 0);
+            truncated.add(work.source());
         }
     }
 
     /** Within the lane's transaction, before it ends. */
     void beforeCommit() throws SQLException {
         passed.save(target);
+        for (TableId table : truncated) {
+            store.start(target, table, false, 0); // what was read of it before is of no use to a later run
+        }
+    }
+
+    void afterCommit() {
+        passed.saved();
+        truncated.clear();
     }
 
     // ---- the reads
@@ -351,7 +362,12 @@ final class RereadDesk implements AutoCloseable {
                 store.say(target, table.getValue(), orphans.getOrDefault(table.getKey(), ""));
             }
         } catch (ExecutionException e) {
-            log.warn("lane {}: foreign keys could not be checked: {}", lane.name(), e.getCause().getMessage());
+            String what = "its foreign keys could not be looked at (%s); cure: look for rows that refer to nothing by hand"
+                    .formatted(e.getCause() instanceof SQLException sql ? "SQLSTATE " + sql.getSQLState() : e.getCause());
+            log.warn("lane {}: {}: {}", lane.name(), finished.values(), what);
+            for (TableId source : finished.values()) {
+                store.say(target, source, what);
+            }
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             throw new Failure.Retryable("interrupted", e);
@@ -385,7 +401,7 @@ final class RereadDesk implements AutoCloseable {
                 work.request(request);
             }
         }
-        forgetSeenWhileIdle();
+        forgetSeenInBetween();
         if (System.nanoTime() - shownAt > SHOW_NANOS) {
             shownAt = System.nanoTime();
             unfinished.values().stream().filter(work -> work.request().rows() > 0).forEach(work -> log.info(
@@ -427,7 +443,7 @@ final class RereadDesk implements AutoCloseable {
         } else if (mustSweep(work)) {
             desk.work = work;
             work.claim(desk);
-            desk.sweeping = desk.reader.seekSurplus(reread);
+            desk.sweeping = desk.reader.seekSurplus(reread, passed.copy());
         } else {
             reread.intervals().firstToDo().ifPresent(interval -> {
                 desk.work = work;
@@ -451,7 +467,7 @@ final class RereadDesk implements AutoCloseable {
             inTarget(() -> {
                 store.start(target, work.source(), prepared.isEmpty(), prepared.rowsEstimated());
                 prepared.running().forEach(passed::add);
-                beforeCommit();
+                passed.save(target);
                 work.request(store.read(target).get(work.source()));
             });
         }
@@ -477,7 +493,7 @@ final class RereadDesk implements AutoCloseable {
 
     private void read(Desk desk, Position position) throws SQLException {
         RereadWork work = desk.work;
-        if (desk.piece.deferredBytes > MOST_DEFERRED_BYTES) {
+        if (desk.piece.isOverfull()) {
             log.info("lane {}: too many changes of {} while a part of it was read; it is read again, smaller",
                     lane.name(), work.source());
             work.halve();
@@ -512,7 +528,12 @@ final class RereadDesk implements AutoCloseable {
 
     private void join(Desk desk) throws SQLException {
         RereadWork work = desk.work;
-        if (isDone(desk, desk.reader.join(work.reread(), desk.piece))) {
+        Optional<Throwable> failure = awaited(desk, desk.reader.join(work.reread(), desk.piece));
+        if (failure.isPresent() && work.request().state() != State.FAILED) {
+            throw new Failure.Retryable(
+                    "whether a part of %s has joined is for the target to say".formatted(work.source()), failure.get());
+        }
+        if (failure.isEmpty()) {
             work.reread().intervals().done(desk.piece);
             forgetSeen(desk.read.snapshot());
             desk.free();
@@ -524,9 +545,9 @@ final class RereadDesk implements AutoCloseable {
         target.commit();
     }
 
-    /** While nothing is read, as where a reread has failed or is paused, nobody else takes a snapshot. */
-    private void forgetSeenWhileIdle() throws SQLException {
-        if (passed.size() > MOST_PASSED && !isBusy()) {
+    /** Where a reread has failed, is paused, or waits for a long transaction, nobody else takes a snapshot. */
+    private void forgetSeenInBetween() throws SQLException {
+        if (passed.size() > MOST_PASSED) {
             try (Connection asked = Databases.connectBriefly(config.source(), "sluice-apply snapshot");
                     var query = asked.createStatement();
                     var row = query.executeQuery("SELECT pg_catalog.pg_current_snapshot()::text")) {

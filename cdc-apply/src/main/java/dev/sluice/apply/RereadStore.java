@@ -2,6 +2,7 @@ package dev.sluice.apply;
 
 import dev.sluice.apply.RowChange.Key;
 import dev.sluice.schemas.TableId;
+import java.nio.charset.StandardCharsets;
 import java.sql.Array;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
@@ -21,6 +22,7 @@ import java.util.OptionalLong;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.UUID;
 
 /**
  * What is known in the target of tables that are read again from the source: who asked for it, how far it is, and which
@@ -260,6 +262,21 @@ public final class RereadStore {
 
     // ---- the applier's part
 
+    /** Application name of the sessions that read for this lane; the server keeps 63 bytes of it. */
+    String readersName() {
+        return "sluice-reread " + UUID.nameUUIDFromBytes(lane.getBytes(StandardCharsets.UTF_8));
+    }
+
+    /** Ends the readers of earlier runs: one that is paused or cut off would keep its locks. */
+    void endReaders(Connection target) throws SQLException {
+        try (PreparedStatement end = target.prepareStatement(
+                "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity"
+                        + " WHERE application_name = ? AND usename = current_user AND datname = current_database()")) {
+            end.setString(1, readersName());
+            end.executeQuery().close();
+        }
+    }
+
     /**
      * Takes the right to finish ranges away from every earlier run of the lane's applier; waits for one that is just being
      * finished.
@@ -356,16 +373,20 @@ public final class RereadStore {
         }
     }
 
+    /** A table that is done stays what it is if somebody has asked for it again meanwhile. */
     void finish(Connection target, TableId table, State state, String message) throws SQLException {
         try (PreparedStatement finish = target.prepareStatement(
                 """
                 UPDATE sluice.reread SET state = ?, message = ?,
-                  finished_at = CASE WHEN ? THEN clock_timestamp() END""" + ONE)) {
+                  finished_at = CASE WHEN ? THEN clock_timestamp() END""" + ONE
+                        + (state == State.DONE ? " AND state <> 'requested'" : ""))) {
             finish.setString(1, state.name().toLowerCase(Locale.ROOT));
             finish.setString(2, message);
             finish.setBoolean(3, state == State.DONE);
             bind(finish, 4, table);
-            finish.executeUpdate();
+            if (finish.executeUpdate() == 0) {
+                return;
+            }
         }
         if (state == State.DONE) {
             forgetRanges(target, table);

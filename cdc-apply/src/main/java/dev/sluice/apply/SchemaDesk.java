@@ -356,7 +356,7 @@ final class SchemaDesk {
         while (hasProgress && !waiting.isEmpty()) {
             hasProgress = false;
             for (TableId table : List.copyOf(waiting)) {
-                if (!reread.contains(table) && heldTables.progress(table).read(target).equals(position)) {
+                if (heldTables.progress(table).read(target).equals(position)) {
                     hasUntried = true; // it has missed nothing yet, so there is nothing to try
                 } else if (isReleased(table, position, waiting)) {
                     waiting.remove(table);

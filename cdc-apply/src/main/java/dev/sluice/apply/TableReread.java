@@ -6,7 +6,6 @@ import dev.sluice.apply.RowChange.Kind;
 import dev.sluice.schemas.TableId;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Set;
 import java.util.stream.IntStream;
 
 /**
@@ -20,6 +19,10 @@ import java.util.stream.IntStream;
  * <p>Threads: the lane's.
  */
 final class TableReread {
+    private static final long MOST_DEFERRED_BYTES = Math.min(32L << 20, Runtime.getRuntime().maxMemory() / 16);
+    /** What a change takes beside its values. */
+    private static final long KEY_BYTES = 100;
+
     private final TableId source;
     private final TargetTable table;
     private KeyIntervals<Piece> intervals = new KeyIntervals<>();
@@ -32,23 +35,38 @@ final class TableReread {
      *
      * @param keys the order of its keys at the source
      * @param wasEmpty the target had no rows when the reread began: ranges to do have none
+     * @param isPartial only rows that fulfil a condition are read: all others are what the stream makes of them
      * @param hasOtherUnique the target keeps more unique than the key, so that old rows may be in the way of new ones
      */
-    record Scope(KeyOrder keys, boolean wasEmpty, boolean hasOtherUnique) {
+    record Scope(KeyOrder keys, boolean wasEmpty, boolean hasOtherUnique, boolean isPartial) {
         /** Rows can go into the target's table before the stream has come to them, since nothing there meets them. */
         boolean isDirect() {
-            return wasEmpty && !hasOtherUnique;
+            return wasEmpty && !hasOtherUnique && !isPartial;
         }
     }
 
     /** A part of the table that is being read. */
     static final class Piece {
         final Range range;
-        final List<Deferred> deferred = new ArrayList<>();
-        long deferredBytes;
+        private final List<Deferred> deferred = new ArrayList<>();
+        private long deferredBytes;
 
         Piece(Range range) {
             this.range = range;
+        }
+
+        private void defer(Deferred change, long bytes) {
+            deferredBytes += bytes + KEY_BYTES;
+            if (isOverfull()) {
+                deferred.clear();
+            } else {
+                deferred.add(change);
+            }
+        }
+
+        /** So many changes were put aside that not all of them were kept: the part must be read again, later and smaller. */
+        boolean isOverfull() {
+            return deferredBytes > MOST_DEFERRED_BYTES;
         }
     }
 
@@ -98,7 +116,7 @@ final class TableReread {
     /** The target's table is empty, and all of it is to do; what is being read is of no use any more. */
     void truncated() {
         if (scope != null) {
-            scope = new Scope(scope.keys(), true, scope.hasOtherUnique());
+            scope = new Scope(scope.keys(), true, scope.hasOtherUnique(), scope.isPartial());
             isSwept = true;
         }
         intervals = new KeyIntervals<>();
@@ -142,17 +160,22 @@ final class TableReread {
             return;
         }
         int place = change.key() == null ? 0 : places.take();
+        boolean isPartial = scope != null && scope.isPartial();
+        if (isPartial) {
+            applied.add(change);
+        }
+        List<RowChange> now = isPartial ? new ArrayList<>() : applied;
         if (change.kind() == Kind.MOVE) {
             int oldPlace = places.take();
             if (intervals.state(place).isDone() && intervals.state(oldPlace).isDone()) {
-                applied.add(change);
+                now.add(change);
                 return;
             }
-            route(new RowChange(table, Kind.DELETE, change.oldKey(), null, null), xid, 0, oldPlace, applied);
+            route(new RowChange(table, Kind.DELETE, change.oldKey(), null, null), xid, 0, oldPlace, now);
             Kind kind = isWhole(change) ? Kind.UPSERT : Kind.PATCH;
-            route(new RowChange(table, kind, change.key(), change.values(), null), xid, bytes, place, applied);
+            route(new RowChange(table, kind, change.key(), change.values(), null), xid, bytes, place, now);
         } else {
-            route(change, xid, bytes, place, applied);
+            route(change, xid, bytes, place, now);
         }
     }
 
@@ -168,8 +191,7 @@ final class TableReread {
             return;
         }
         if (state.reading() != null) {
-            state.reading().deferred.add(new Deferred(xid, change));
-            state.reading().deferredBytes += bytes;
+            state.reading().defer(new Deferred(xid, change), bytes);
         }
         if (change.kind() != Kind.ROW && (scope == null || !scope.wasEmpty())) {
             applyLoosely(change, applied);
@@ -195,10 +217,5 @@ final class TableReread {
                 .filter(deferred -> !snapshot.sees(deferred.xid()))
                 .map(Deferred::change)
                 .toList();
-    }
-
-    /** Columns that the stream's rows have; empty if none has come yet. */
-    Set<String> known() {
-        return table.isLearned() ? Set.copyOf(table.sourceNames()) : Set.of();
     }
 }

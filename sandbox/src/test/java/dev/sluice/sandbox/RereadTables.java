@@ -81,6 +81,7 @@ final class RereadTables {
     /** Between transactions: what is tried is not how fast the lane is. */
     private static final long PAUSE_NANOS = 5_000_000;
 
+    private static final String DEADLOCK = "40P01";
     private static final String UNIQUE_VIOLATION = "23505";
 
     private RereadTables() {}
@@ -123,11 +124,26 @@ final class RereadTables {
                 Statement statement = target.createStatement()) {
             RereadStore.createTables(target);
             target.setAutoCommit(false);
-            statement.execute(before);
+            damage(target, statement, before);
             for (TableId table : tables) {
                 store.request(target, table, kind, "", limits);
             }
             target.commit();
+        }
+    }
+
+    /** The lane writes to the same rows: who damages them may meet it. */
+    private static void damage(Connection target, Statement statement, String sql) throws SQLException {
+        for (int attempt = 1; ; attempt++) {
+            try {
+                statement.execute(sql);
+                return;
+            } catch (SQLException e) {
+                if (!DEADLOCK.equals(e.getSQLState()) || attempt == 10) {
+                    throw e;
+                }
+                target.rollback();
+            }
         }
     }
 
