@@ -19,6 +19,7 @@ import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
+import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -178,6 +179,38 @@ final class TargetTables {
                 defer.execute("SET CONSTRAINTS ALL DEFERRED");
             }
         }
+    }
+
+    /**
+     * In the middle of a transaction: what these tables' constraints have put off is checked now. Without that the server
+     * does not truncate them.
+     */
+    void checkNow(Connection target, Collection<TableId> tables) throws SQLException {
+        List<String> constraints = new ArrayList<>();
+        try (PreparedStatement query = target.prepareStatement(
+                """
+                SELECT DISTINCT format('%I.%I', cn.nspname, c.conname)
+                FROM pg_catalog.pg_constraint c
+                JOIN pg_catalog.pg_namespace cn ON cn.oid = c.connamespace
+                JOIN pg_catalog.pg_class t ON t.oid IN (c.conrelid, c.confrelid)
+                JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
+                JOIN unnest(?::text[], ?::text[]) AS wanted (schema, name) ON n.nspname = wanted.schema AND t.relname = wanted.name
+                WHERE c.condeferrable""")) {
+            query.setArray(1, target.createArrayOf("text", tables.stream().map(TableId::schema).toArray()));
+            query.setArray(2, target.createArrayOf("text", tables.stream().map(TableId::table).toArray()));
+            try (ResultSet row = query.executeQuery()) {
+                while (row.next()) {
+                    constraints.add(row.getString(1));
+                }
+            }
+        }
+        try (Statement check = target.createStatement()) {
+            check.execute("SET CONSTRAINTS " + (constraints.isEmpty() ? "ALL" : String.join(", ", constraints)) + " IMMEDIATE");
+        }
+    }
+
+    boolean hasDeferrable() {
+        return hasDeferrable;
     }
 
     /** Tables whose deletions reach rows of other tables, which is not kept from happening. */

@@ -43,7 +43,11 @@ final class TargetWriter {
     /** Set statements that PostgreSQL runs well at any table size; beyond it the arrays grow without gain. */
     private static final int SET_ROWS = 1_000;
 
+    /** object_in_use */
+    private static final String CHECKS_PENDING = "55006";
+
     private final Connection connection;
+    private final TargetTables tables;
     private final TableOrder order;
     private final Set<TableId> deletedLate;
     private final Reread reread;
@@ -69,6 +73,7 @@ final class TargetWriter {
     private TargetWriter(Connection connection, TargetTables tables, boolean deletesForTruncate) {
         this.deletesForTruncate = deletesForTruncate;
         this.connection = connection;
+        this.tables = tables;
         this.order = tables.order();
         this.deletedLate = order.withAncestors(tables.cascading());
         this.reread = tables.reread();
@@ -263,11 +268,36 @@ final class TargetWriter {
         if (!tables.isEmpty()) {
             last = tables.iterator().next();
             role(tables.stream().anyMatch(table -> table.suppressed() == Suppressed.ALL));
+            String sql = (deletesForTruncate ? "DELETE FROM " : "TRUNCATE ")
+                    + tables.stream().map(table -> table.id().quoted()).collect(Collectors.joining(", "));
             try (Statement truncate = connection.createStatement()) {
-                truncate.execute((deletesForTruncate ? "DELETE FROM " : "TRUNCATE ")
-                        + tables.stream().map(table -> table.id().quoted()).collect(Collectors.joining(", ")));
+                if (this.tables.hasDeferrable()) {
+                    truncateChecked(truncate, sql, tables);
+                } else {
+                    truncate.execute(sql);
+                }
             }
         }
+    }
+
+    /**
+     * The server does not truncate a table while checks of its rows are put off: by rows of the source transactions before,
+     * which stand in the same target transaction, or because all constraints are deferred here that can be.
+     */
+    private void truncateChecked(Statement truncate, String sql, Set<TargetTable> truncated) throws SQLException {
+        Savepoint before = connection.setSavepoint();
+        try {
+            truncate.execute(sql);
+        } catch (SQLException e) {
+            if (!CHECKS_PENDING.equals(e.getSQLState())) {
+                throw e;
+            }
+            connection.rollback(before);
+            tables.checkNow(connection, truncated.stream().map(TargetTable::id).toList());
+            truncate.execute(sql);
+            tables.deferConstraints(connection);
+        }
+        connection.releaseSavepoint(before);
     }
 
     private int delete(TargetTable table, List<RowChange> rows) throws SQLException {

@@ -270,6 +270,19 @@ class ChangesIT {
         assertThat(ask("SELECT count(*) FROM kinds.identified WHERE first = second AND length(long) = 3000")).isEqualTo("4");
     }
 
+    @Test
+    void tablesWithDeferredChecksAreTruncatedBehindOtherTransactions() {
+        pipeline.stopApply(); // then all of it is one batch
+        commit("INSERT INTO kinds.deferring VALUES (1, 1, 2), (2, 2, 1); INSERT INTO kinds.deferring_child VALUES (1, 2)");
+        commit("UPDATE kinds.deferring SET n = 3 - n; TRUNCATE kinds.deferring_child; INSERT INTO kinds.deferring_child VALUES (2, 2)");
+        commit("TRUNCATE kinds.deferring CASCADE; INSERT INTO kinds.deferring VALUES (3, 3, 4), (4, 4, NULL)");
+        commit("INSERT INTO kinds.deferring_child VALUES (3, 3); TRUNCATE kinds.deferring_child");
+        commit("TRUNCATE kinds.deferring_child, kinds.deferring; INSERT INTO kinds.deferring VALUES (5, 5, 6), (6, 6, 5)");
+        pipeline.startWhatIsDown();
+        pipeline.awaitApplied();
+        assertThat(ask("SELECT string_agg(id::text, ',' ORDER BY id) FROM kinds.deferring")).isEqualTo("5,6");
+    }
+
     // ---- rows that are missing
 
     @Test
