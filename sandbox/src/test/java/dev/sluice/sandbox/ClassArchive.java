@@ -1,8 +1,13 @@
 package dev.sluice.sandbox;
 
 import java.io.File;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.channels.FileChannel;
+import java.nio.channels.FileLock;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
@@ -32,11 +37,23 @@ final class ClassArchive {
         return Stream.concat(Pipeline.QUICK_JVM.stream(), Stream.of(option)).toList();
     }
 
-    /** Makes the archives unless they are there. */
+    /** Makes the archives unless they are there; of two test processes that want them at once the other waits. */
     static void prepare(ThreeServers servers) {
-        if (Files.exists(file("apply")) || !entries().allMatch(entry -> entry.endsWith(".jar"))) {
+        if (!entries().allMatch(entry -> entry.endsWith(".jar"))) {
             return;
         }
+        Path lock = Directories.create(Path.of("target", "processes").toAbsolutePath()).resolve("warm.lock");
+        try (FileChannel file = FileChannel.open(lock, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+                FileLock held = file.lock()) {
+            if (!Files.exists(file("apply")) && held.isValid()) {
+                make(servers);
+            }
+        } catch (IOException e) {
+            throw new UncheckedIOException("could not lock " + lock, e);
+        }
+    }
+
+    private static void make(ThreeServers servers) {
         try (Pipeline pipeline = Pipeline.on(servers, "warm")
                 .jvm(process -> with("-XX:ArchiveClassesAtExit=" + file(process)))
                 .carrying("t")) {
