@@ -194,7 +194,8 @@ final class TargetTables {
                 JOIN pg_catalog.pg_namespace cn ON cn.oid = c.connamespace
                 JOIN pg_catalog.pg_class t ON t.oid IN (c.conrelid, c.confrelid)
                 JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
-                JOIN unnest(?::text[], ?::text[]) AS wanted (schema, name) ON n.nspname = wanted.schema AND t.relname = wanted.name
+                JOIN unnest(?::text[], ?::text[]) AS wanted (schema, name)
+                  ON n.nspname = wanted.schema AND t.relname = wanted.name
                 WHERE c.condeferrable""")) {
             query.setArray(1, target.createArrayOf("text", tables.stream().map(TableId::schema).toArray()));
             query.setArray(2, target.createArrayOf("text", tables.stream().map(TableId::table).toArray()));

@@ -38,7 +38,7 @@ final class SqlScript {
         }
     }
 
-    private static String text(String file) {
+    static String text(String file) {
         try (InputStream sql = SqlScript.class.getResourceAsStream(file)) {
             return new String(sql.readAllBytes(), StandardCharsets.UTF_8);
         } catch (IOException e) {

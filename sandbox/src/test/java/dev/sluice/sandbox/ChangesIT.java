@@ -9,15 +9,9 @@ import dev.sluice.preflight.Preflight;
 import dev.sluice.process.Finding;
 import dev.sluice.schemas.TableId;
 import java.io.IOException;
-import java.io.InputStream;
 import java.io.StringReader;
-import java.io.UncheckedIOException;
-import java.nio.charset.StandardCharsets;
 import java.sql.Connection;
-import java.sql.PreparedStatement;
-import java.sql.ResultSet;
 import java.sql.SQLException;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -46,8 +40,8 @@ class ChangesIT {
         servers.source().start();
         TestDatabase source = TestDatabase.create(servers.source(), "changes");
         TestDatabase target = TestDatabase.create(servers.target(), "changes");
-        source.execute(resource("changes-both.sql") + resource("changes-source.sql"));
-        target.execute(resource("changes-both.sql") + resource("changes-target.sql"));
+        source.execute(SqlScript.text("changes-both.sql") + SqlScript.text("changes-source.sql"));
+        target.execute(SqlScript.text("changes-both.sql") + SqlScript.text("changes-target.sql"));
         pipeline = new InProcessPipeline(
                 servers.config("changes", source.config("source"), target.config("target"), tables(source)), source, target);
         pipeline.start();
@@ -55,32 +49,12 @@ class ChangesIT {
     }
 
     private static List<TableMapping> tables(TestDatabase source) {
-        List<TableMapping> tables = new ArrayList<>();
-        try (Connection connection = source.server().connect(source.name());
-                PreparedStatement query = connection.prepareStatement(
-                        "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-                                + " WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition"
-                                + " AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'loose') ORDER BY 1, 2");
-                ResultSet row = query.executeQuery()) {
-            while (row.next()) {
-                TableId table = new TableId(row.getString(1), row.getString(2));
-                tables.add(
-                        table.table().equals("log")
-                                ? new TableMapping(table, table, ThreeServers.LANE, Map.of(), Set.of("seen"), Map.of())
-                                : TableMapping.identity(table, ThreeServers.LANE));
-            }
-        } catch (SQLException e) {
-            throw new IllegalStateException(e);
-        }
-        return tables;
-    }
-
-    private static String resource(String name) {
-        try (InputStream sql = ChangesIT.class.getResourceAsStream(name)) {
-            return new String(sql.readAllBytes(), StandardCharsets.UTF_8);
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
+        return source.tables().stream()
+                .filter(table -> !table.schema().equals("loose"))
+                .map(table -> table.table().equals("log")
+                        ? new TableMapping(table, table, ThreeServers.LANE, Map.of(), Set.of("seen"), Map.of())
+                        : TableMapping.identity(table, ThreeServers.LANE))
+                .toList();
     }
 
     @AfterAll

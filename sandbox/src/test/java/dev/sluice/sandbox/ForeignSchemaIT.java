@@ -5,8 +5,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.sluice.config.TableMapping;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.io.InputStream;
-import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -16,7 +14,6 @@ import java.sql.Statement;
 import java.util.List;
 import java.util.SplittableRandom;
 import java.util.stream.Collectors;
-import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.postgresql.PGConnection;
 
@@ -36,11 +33,11 @@ class ForeignSchemaIT {
         try (ThreeServers servers = ThreeServers.start()) {
             TestDatabase source = TestDatabase.create(servers.source(), "foreign");
             TestDatabase target = TestDatabase.create(servers.target(), "foreign");
-            String schemas = Stream.of("citext", "hstore", "ltree").map("CREATE EXTENSION %s;"::formatted).collect(Collectors.joining())
-                    + SCHEMAS.stream().map(ForeignSchemaIT::resource).collect(Collectors.joining());
+            String schemas = "CREATE EXTENSION citext; CREATE EXTENSION hstore; CREATE EXTENSION ltree;"
+                    + SCHEMAS.stream().map(name -> SqlScript.text("foreign/" + name + ".sql")).collect(Collectors.joining());
             source.execute(schemas + "CREATE FUNCTION public.long_text(words int) RETURNS text LANGUAGE sql AS"
                     + " 'SELECT string_agg(md5(random()::text), '''') FROM generate_series(1, words)'");
-            target.execute(schemas + resource("target"));
+            target.execute(schemas + SqlScript.text("foreign/target.sql"));
             SplittableRandom random = new SplittableRandom(seed);
             boolean isLate = random.nextBoolean();
             try (RandomSessions sessions = new RandomSessions(source, random)) {
@@ -62,12 +59,13 @@ class ForeignSchemaIT {
                     requireSame(pipeline, sessions, seed);
                     pipeline.stop();
                 }
-                assertThat(sessions.done()).as("every kind of change has been made").containsOnlyKeys(RandomChanges.Kind.values());
+                assertThat(sessions.done()).as("changes of every kind").containsOnlyKeys(RandomChanges.Kind.values());
             }
         }
     }
 
-    private static void requireSame(InProcessPipeline pipeline, RandomSessions sessions, long seed) throws SQLException, IOException {
+    private static void requireSame(InProcessPipeline pipeline, RandomSessions sessions, long seed)
+            throws SQLException, IOException {
         try {
             pipeline.awaitApplied();
             for (ForeignTable table : sessions.tables()) {
@@ -90,13 +88,5 @@ class ForeignSchemaIT {
                     "COPY (SELECT t::text COLLATE \"C\" FROM %s AS t ORDER BY 1) TO STDOUT".formatted(table.id().quoted()), rows);
         }
         return rows.toString(StandardCharsets.UTF_8).lines().toList();
-    }
-
-    private static String resource(String schema) {
-        try (InputStream sql = ForeignSchemaIT.class.getResourceAsStream("foreign/" + schema + ".sql")) {
-            return new String(sql.readAllBytes(), StandardCharsets.UTF_8);
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
     }
 }

@@ -17,7 +17,12 @@ import java.util.List;
  * @param uniqueNumbers columns of an integer type whose values are unique by themselves
  */
 record ForeignTable(
-        TableId id, List<Column> columns, List<String> key, List<String> uniqueNumbers, List<String> indexed, List<Reference> references) {
+        TableId id,
+        List<Column> columns,
+        List<String> key,
+        List<String> uniqueNumbers,
+        List<String> indexed,
+        List<Reference> references) {
     /** @param identity {@code a} always, {@code d} by default, else blank */
     record Column(String name, String type, long typeOid, boolean notNull, boolean hasDefault, char identity) {
         String quoted() {
@@ -39,7 +44,8 @@ record ForeignTable(
                           AND a.attnum = ANY (i.indkey) WHERE i.indrelid = c.oid AND i.indisreplident), '{}'),
                    ARRAY(SELECT a.attname::text FROM pg_index i JOIN pg_attribute a ON a.attrelid = c.oid
                           AND a.attnum = i.indkey[0] AND a.atttypid IN (20, 23)
-                        WHERE i.indrelid = c.oid AND i.indisunique AND i.indnkeyatts = 1 AND i.indpred IS NULL AND a.attidentity <> 'a'),
+                        WHERE i.indrelid = c.oid AND i.indisunique AND i.indnkeyatts = 1 AND i.indpred IS NULL
+                          AND a.attidentity <> 'a'),
                    ARRAY(SELECT DISTINCT a.attname::text FROM pg_index i JOIN pg_attribute a ON a.attrelid = c.oid
                           AND a.attnum = ANY (i.indkey) WHERE i.indrelid = c.oid)
             FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace

@@ -4,14 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.sluice.config.TableMapping;
 import dev.sluice.schemas.TableId;
-import java.io.IOException;
-import java.io.InputStream;
-import java.io.UncheckedIOException;
-import java.nio.charset.StandardCharsets;
-import java.sql.Connection;
-import java.sql.PreparedStatement;
-import java.sql.ResultSet;
-import java.sql.SQLException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -36,8 +28,8 @@ class MappingIT {
         servers = ThreeServers.start();
         TestDatabase source = TestDatabase.create(servers.source(), "mapping");
         TestDatabase target = TestDatabase.create(servers.target(), "mapping");
-        source.execute(resource("mapping-both.sql") + resource("mapping-source.sql"));
-        target.execute(resource("mapping-both.sql") + resource("mapping-target.sql"));
+        source.execute(SqlScript.text("mapping-both.sql") + SqlScript.text("mapping-source.sql"));
+        target.execute(SqlScript.text("mapping-both.sql") + SqlScript.text("mapping-target.sql"));
         pipeline = new InProcessPipeline(
                 servers.config("mapping", source.config("source"), target.config("target"), tables(source)), source, target);
         pipeline.start();
@@ -59,18 +51,9 @@ class MappingIT {
                 Map.of("order_id", "orderId", "line_no", "lineNo", "qty", "quantity"),
                 Set.of(),
                 Map.of("tenant", "7")));
-        try (Connection connection = source.server().connect(source.name());
-                PreparedStatement query = connection.prepareStatement(
-                        "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-                                + " WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition"
-                                + " AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'legacy') ORDER BY 1, 2");
-                ResultSet row = query.executeQuery()) {
-            while (row.next()) {
-                tables.add(TableMapping.identity(new TableId(row.getString(1), row.getString(2)), ThreeServers.LANE));
-            }
-        } catch (SQLException e) {
-            throw new IllegalStateException(e);
-        }
+        source.tables().stream()
+                .filter(table -> !table.schema().equals("legacy"))
+                .forEach(table -> tables.add(TableMapping.identity(table, ThreeServers.LANE)));
         return tables;
     }
 
@@ -78,14 +61,6 @@ class MappingIT {
             String source, String target, Map<String, String> rename, Set<String> exclude, Map<String, String> constants) {
         return new TableMapping(
                 TableId.parse(source), TableId.parse(target), ThreeServers.LANE, rename, exclude, constants);
-    }
-
-    private static String resource(String name) {
-        try (InputStream sql = MappingIT.class.getResourceAsStream(name)) {
-            return new String(sql.readAllBytes(), StandardCharsets.UTF_8);
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
     }
 
     @AfterAll

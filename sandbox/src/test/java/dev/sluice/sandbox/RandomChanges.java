@@ -18,9 +18,10 @@ import java.util.stream.IntStream;
 final class RandomChanges {
     /** What is done to a table; the more often it stands here, the more often it happens. */
     private static final List<Kind> KINDS = List.of(
-            Kind.INSERT, Kind.INSERT, Kind.INSERT, Kind.INSERT_OR_UPDATE, Kind.INSERT_OR_UPDATE, Kind.COPY, Kind.UPDATE, Kind.UPDATE,
-            Kind.UPDATE, Kind.UPDATE_ALL, Kind.UPDATE_ALL, Kind.DELETE, Kind.DELETE, Kind.NEW_KEY, Kind.NEW_KEY, Kind.NEW_KEY,
-            Kind.SHIFT, Kind.SHIFT, Kind.SWAP, Kind.SWAP, Kind.SWAP_BY_THIRD, Kind.SWAP_BY_THIRD, Kind.MERGE, Kind.MERGE, Kind.CURSOR);
+            Kind.INSERT, Kind.INSERT, Kind.INSERT, Kind.INSERT_OR_UPDATE, Kind.INSERT_OR_UPDATE, Kind.COPY, Kind.UPDATE,
+            Kind.UPDATE, Kind.UPDATE, Kind.UPDATE_ALL, Kind.UPDATE_ALL, Kind.DELETE, Kind.DELETE, Kind.NEW_KEY, Kind.NEW_KEY,
+            Kind.NEW_KEY, Kind.SHIFT, Kind.SHIFT, Kind.SWAP, Kind.SWAP, Kind.SWAP_BY_THIRD, Kind.SWAP_BY_THIRD, Kind.MERGE,
+            Kind.MERGE, Kind.CURSOR);
 
     enum Kind {
         INSERT, INSERT_OR_UPDATE, COPY, UPDATE, UPDATE_ALL, DELETE, NEW_KEY, SHIFT, SWAP, SWAP_BY_THIRD, MERGE, CURSOR, TRUNCATE
@@ -61,8 +62,10 @@ final class RandomChanges {
             case NEW_KEY -> newKey(table);
             case SHIFT -> numbered(table, "UPDATE %1$s SET %2$s = " + values.pick("%2$s + 1", "%2$s - 1", "61 - %2$s", "-%2$s"));
             case SWAP -> numbered(table, """
-                    WITH two AS (SELECT min(n) AS a, max(n) AS b FROM (SELECT %2$s AS n FROM %1$s ORDER BY random() LIMIT 2) AS few)
-                    UPDATE %1$s AS t SET %2$s = CASE t.%2$s WHEN two.a THEN two.b ELSE two.a END FROM two WHERE t.%2$s IN (two.a, two.b)""");
+                    WITH two AS (
+                      SELECT min(n) AS a, max(n) AS b FROM (SELECT %2$s AS n FROM %1$s ORDER BY random() LIMIT 2) AS few)
+                    UPDATE %1$s AS t SET %2$s = CASE t.%2$s WHEN two.a THEN two.b ELSE two.a END
+                    FROM two WHERE t.%2$s IN (two.a, two.b)""");
             case SWAP_BY_THIRD -> numbered(table, """
                     DO $do$ DECLARE two int[] := ARRAY(SELECT %2$s FROM %1$s ORDER BY random() LIMIT 2); BEGIN
                       UPDATE %1$s SET %2$s = -77777 WHERE %2$s = two[1];
@@ -105,7 +108,8 @@ final class RandomChanges {
         List<Column> given = all.stream().filter(column -> !column.hasDefault() || !values.oneOf(3)).toList();
         List<Column> columns = given.isEmpty() ? all : given;
         return "INSERT INTO %s AS t (%s)%s %s".formatted(
-                name(table), names(columns), overrides ? " OVERRIDING SYSTEM VALUE" : "", rows(table, columns, 1 + random.nextInt(5)));
+                name(table), names(columns), overrides ? " OVERRIDING SYSTEM VALUE" : "",
+                rows(table, columns, 1 + random.nextInt(5)));
     }
 
     private static List<Column> inserted(ForeignTable table, boolean overrides) {
@@ -165,7 +169,9 @@ final class RandomChanges {
     /** Of one to three columns beside the key. */
     private String assignments(ForeignTable table) {
         Map<String, String> assignments = new LinkedHashMap<>();
-        List<Column> columns = table.columns().stream().filter(column -> !table.isKey(column) && column.identity() != 'a').toList();
+        List<Column> columns = table.columns().stream()
+                .filter(column -> !table.isKey(column) && column.identity() != 'a')
+                .toList();
         if (columns.isEmpty()) {
             Column any = table.columns().get(0);
             return any.quoted() + " = t." + any.quoted();
@@ -173,7 +179,9 @@ final class RandomChanges {
         for (int i = random.nextInt(3); i >= 0; i--) {
             assign(table, columns.get(random.nextInt(columns.size())), assignments);
         }
-        return assignments.entrySet().stream().map(set -> set.getKey() + " = " + set.getValue()).collect(Collectors.joining(", "));
+        return assignments.entrySet().stream()
+                .map(set -> set.getKey() + " = " + set.getValue())
+                .collect(Collectors.joining(", "));
     }
 
     /** A column of a foreign key takes its value from a row that agrees with the key's other columns. */
@@ -202,7 +210,8 @@ final class RandomChanges {
         assign(table, keys.get(random.nextInt(keys.size())), assignments);
         String others = values.oneOf(2) ? ", " + assignments(table) : "";
         Map.Entry<String, String> key = assignments.entrySet().iterator().next();
-        return "UPDATE %s AS t SET %s = %s%s WHERE %s".formatted(name(table), key.getKey(), key.getValue(), others, some(table, 2));
+        return "UPDATE %s AS t SET %s = %s%s WHERE %s".formatted(
+                name(table), key.getKey(), key.getValue(), others, some(table, 2));
     }
 
     private String numbered(ForeignTable table, String sql) {
@@ -216,13 +225,18 @@ final class RandomChanges {
         if (keys.isEmpty()) {
             return "";
         }
-        return "MERGE INTO %s AS t USING (%s) AS s (%s) ON %s WHEN MATCHED AND random() < 0.3 THEN DELETE WHEN MATCHED THEN UPDATE SET %s"
-                        .formatted(
-                                name(table), rows(table, columns, 1 + random.nextInt(6)), names(columns),
-                                keys.stream().map(key -> "t.%1$s::text = s.%1$s::text".formatted(key.quoted())).collect(Collectors.joining(" AND ")),
-                                assignments(table))
-                + " WHEN NOT MATCHED THEN INSERT (%s) VALUES (%s)".formatted(
-                        names(columns), columns.stream().map(column -> "s." + column.quoted()).collect(Collectors.joining(", ")));
+        String same = keys.stream()
+                .map(key -> "t.%1$s::text = s.%1$s::text".formatted(key.quoted()))
+                .collect(Collectors.joining(" AND "));
+        String given = columns.stream().map(column -> "s." + column.quoted()).collect(Collectors.joining(", "));
+        return """
+                MERGE INTO %1$s AS t USING (%2$s) AS s (%3$s) ON %4$s
+                WHEN MATCHED AND random() < 0.3 THEN DELETE
+                WHEN MATCHED THEN UPDATE SET %5$s
+                WHEN NOT MATCHED THEN INSERT (%3$s) VALUES (%6$s)"""
+                .formatted(
+                        name(table), rows(table, columns, 1 + random.nextInt(6)), names(columns), same, assignments(table),
+                        given);
     }
 
     private String some(ForeignTable table, int most) {

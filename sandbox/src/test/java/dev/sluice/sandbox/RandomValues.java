@@ -16,18 +16,23 @@ import java.util.stream.Stream;
 final class RandomValues {
     private static final String TYPES =
             """
-            SELECT t.oid, t.typtype::text, t.typname, format_type(t.oid, NULL), t.typcategory = 'A' AND t.typlen = -1, t.typelem, t.typbasetype,
+            SELECT t.oid, t.typtype::text, t.typname, format_type(t.oid, NULL), t.typcategory = 'A' AND t.typlen = -1, t.typelem,
+                   t.typbasetype,
                    ARRAY(SELECT enumlabel::text FROM pg_enum WHERE enumtypid = t.oid ORDER BY enumsortorder),
-                   ARRAY(SELECT atttypid::bigint FROM pg_attribute WHERE attrelid = t.typrelid AND attnum > 0 AND NOT attisdropped ORDER BY attnum),
+                   ARRAY(SELECT atttypid::bigint FROM pg_attribute
+                         WHERE attrelid = t.typrelid AND attnum > 0 AND NOT attisdropped ORDER BY attnum),
                    coalesce((SELECT CASE t.typtype WHEN 'r' THEN rngsubtype ELSE rngtypid END FROM pg_range
                              WHERE t.oid IN (rngtypid, rngmultitypid)), 0)
             FROM pg_type t""";
 
     private static final List<String> WORDS = List.of(
-            "", " ", "a", "A", "b ", "ä", "ann@example.org", "north", "sale", "😀", "it''s", "NULL", "\\x00", "{}", "{a,\"b\"}", "a b", "null",
-            "x\ty\nz");
+            "", " ", "a", "A", "b ", "ä", "ann@example.org", "north", "sale", "😀", "it''s", "NULL", "\\x00", "{}", "{a,\"b\"}",
+            "a b", "null", "x\ty\nz");
 
-    private record Type(String kind, String name, String sql, boolean isArray, long element, long base, String[] labels, Long[] fields, long inner) {}
+    /** @param inner of a range its subtype, of a multirange its range */
+    private record Type(
+            String kind, String name, String sql, boolean isArray, long element, long base, String[] labels, Long[] fields,
+            long inner) {}
 
     private final Map<Long, Type> types = new HashMap<>();
     private final SplittableRandom random;
@@ -53,10 +58,13 @@ final class RandomValues {
         Type type = types.get(oid);
         return switch (type.kind()) {
             case "d" -> value(type.base());
-            case "e" -> type.labels().length == 0 ? "NULL" : literal(type.labels()[random.nextInt(type.labels().length)]) + "::" + type.sql();
-            case "c" -> "ROW(" + Stream.of(type.fields()).map(this::valueOrNull).collect(Collectors.joining(", ")) + ")::" + type.sql();
+            case "e" -> type.labels().length == 0 ? "NULL" : literal(pick(type.labels())) + "::" + type.sql();
+            case "c" -> Stream.of(type.fields()).map(this::valueOrNull)
+                    .collect(Collectors.joining(", ", "ROW(", ")::" + type.sql()));
             case "r" -> range(type);
-            case "m" -> oneOf(5) ? "'{}'::" + type.sql() : type.sql() + "(" + value(type.inner()) + ", " + value(type.inner()) + ")";
+            case "m" -> oneOf(5)
+                    ? "'{}'::" + type.sql()
+                    : type.sql() + "(" + value(type.inner()) + ", " + value(type.inner()) + ")";
             default -> type.isArray() ? array(type) : plain(type.name());
         };
     }
@@ -90,8 +98,10 @@ final class RandomValues {
         return switch (type) {
             case "int2" -> Integer.toString(random.nextInt(40));
             case "int4", "int8" -> Integer.toString(random.nextInt(oneOf(4) ? 5000 : 60));
-            case "numeric" -> "'" + pick("0", "1", "1.0", "1.00", "2", "-1", "0.05", "10.5", "99.99", "NaN", "7", "3.1400") + "'::numeric";
-            case "float4", "float8" -> "'" + pick("0", "-0", "1", "0.1", "NaN", "Infinity", "1e-30", "3.3", "-2.5", "1e15") + "'::" + type;
+            case "numeric" -> "'" + pick("0", "1", "1.0", "1.00", "2", "-1", "0.05", "10.5", "99.99", "NaN", "3.1400")
+                    + "'::numeric";
+            case "float4", "float8" -> "'" + pick("0", "-0", "1", "0.1", "NaN", "Infinity", "1e-30", "3.3", "-2.5", "1e15")
+                    + "'::" + type;
             case "bool" -> pick("true", "false");
             case "text", "varchar" -> text();
             case "bpchar", "citext", "name" -> "'" + WORDS.get(random.nextInt(WORDS.size())) + "'::" + type;
@@ -100,12 +110,15 @@ final class RandomValues {
             case "timestamp", "timestamptz" -> oneOf(8) ? "'" + pick("infinity", "0044-03-15 BC") + "'::" + type
                     : "('2026-01-01 00:00:00.000001'::" + type + " + interval '" + random.nextInt(40) + " hours')";
             case "time", "timetz" -> "'" + pick("00:00", "24:00", "12:00:00.5", "23:59:59.999999") + "'::" + type;
-            case "interval" -> "'" + pick("1 day", "24 hours", "-1 mon 3 days", "00:00:00.000001", "30 days", "1 mon", "0") + "'::interval";
+            case "interval" -> "'" + pick("1 day", "24 hours", "-1 mon 3 days", "00:00:00.000001", "30 days", "1 mon", "0")
+                    + "'::interval";
             case "uuid" -> "md5('" + random.nextInt(80) + "')::uuid";
             case "json" -> "'" + pick("{\"a\": 1,  \"a\": 2}", "[1, 2.0]", "null", "\"x\"", " {} ") + "'::json";
             case "jsonb" -> "'" + pick("{\"a\": 1.0}", "{\"a\": 1.00}", "[1, \"b\", null]", "null", "\"\"", "{}") + "'::jsonb";
             case "xml" -> "'" + pick("<a/>", "<a b=\"1\">ä</a>", "text", "") + "'::xml";
-            case "bytea" -> oneOf(3) ? "decode(public.long_text(" + (30 + random.nextInt(200)) + "), 'hex')" : "'\\x" + pick("", "00", "00ff", "5c27") + "'::bytea";
+            case "bytea" -> oneOf(3)
+                    ? "decode(public.long_text(" + (30 + random.nextInt(200)) + "), 'hex')"
+                    : "'\\x" + pick("", "00", "00ff", "5c27") + "'::bytea";
             case "bit" -> "B'" + pick("000", "101", "111") + "'";
             case "varbit" -> "B'" + pick("", "0", "00", "10101") + "'";
             case "inet", "cidr" -> "'" + pick("10.0.0.0/8", "10.0.0.0", "192.168.0.0/24", "::1", "fe80::/10") + "'::" + type;
@@ -125,7 +138,9 @@ final class RandomValues {
 
     /** Sometimes so long that it is kept out of line. */
     private String text() {
-        return oneOf(6) ? "public.long_text(" + (80 + random.nextInt(400)) + ")" : "'" + WORDS.get(random.nextInt(WORDS.size())) + "'";
+        return oneOf(6)
+                ? "public.long_text(" + (80 + random.nextInt(400)) + ")"
+                : "'" + WORDS.get(random.nextInt(WORDS.size())) + "'";
     }
 
     boolean oneOf(int times) {

@@ -175,8 +175,9 @@ final class TableFit {
             String columns = Sql.quoted(key);
             findings.error(
                     target.id(),
-                    "has no unique index on exactly the key (%s), or only one that is deferrable, WITHOUT OVERLAPS or invalid: rows cannot be found"
-                            .formatted(String.join(", ", key)),
+                    "has no unique index on exactly the key (%s), or only one that is deferrable, WITHOUT OVERLAPS or invalid:"
+                                    .formatted(String.join(", ", key))
+                            + " rows cannot be found",
                     target.primaryKey().isEmpty()
                             ? alter + "ADD PRIMARY KEY (%s);".formatted(columns)
                             : "CREATE UNIQUE INDEX ON %s (%s);".formatted(target.id().quoted(), columns));

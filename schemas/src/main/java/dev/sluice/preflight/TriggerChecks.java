@@ -57,12 +57,15 @@ final class TriggerChecks {
                 target,
                 "SELECT n.nspname, c.relname, r.rulename"
                         + Sql.OF_TABLES
-                        + "JOIN pg_catalog.pg_rewrite r ON r.ev_class = c.oid AND (r.ev_enabled <> 'D' OR r.ev_type = '2') ORDER BY 1, 2, 3",
+                        + """
+                JOIN pg_catalog.pg_rewrite r ON r.ev_class = c.oid AND (r.ev_enabled <> 'D' OR r.ev_type = '2')
+                ORDER BY 1, 2, 3""",
                 row -> {
                     TableId table = Sql.table(row, 1);
                     findings.error(
                             table,
-                            "rule %s would change what is applied, after it has done so at the source".formatted(row.getString(3)),
+                            "rule %s would change what is applied, after it has done so at the source"
+                                    .formatted(row.getString(3)),
                             "DROP RULE %s ON %s; until the cutover, in the target"
                                     .formatted(TableId.quote(row.getString(3)), table.quoted()));
                     return true;
