@@ -264,12 +264,8 @@ final class RangeReader implements AutoCloseable {
 
     private static List<String> columns(TableShape shape, TargetTable table) {
         return shape.columns().stream()
-                .filter(column -> !column.generated() && !table.mapping().exclude().contains(column.name()))
+                .filter(column -> !column.generated() && isCarried(table, column.name()))
                 .map(Column::name)
-                .filter(name -> table.shape()
-                        .column(table.mapping().targetColumn(name))
-                        .filter(column -> !column.generated())
-                        .isPresent())
                 .toList();
     }
 

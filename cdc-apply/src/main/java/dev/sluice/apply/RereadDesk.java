@@ -214,7 +214,7 @@ final class RereadDesk implements AutoCloseable {
         for (TargetTable table : byTopic.values()) {
             RereadStore.Table request = requests.get(table.source());
             if (request != null) {
-                unfinished.put(table.source(), new RereadWork(request, new TableReread(table.source(), table)));
+                unfinished.put(table.source(), new RereadWork(request, new TableReread(table.source(), table, !request.condition().isEmpty())));
             }
         }
         if (!unfinished.isEmpty()) {

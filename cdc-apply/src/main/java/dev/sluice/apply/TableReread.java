@@ -25,6 +25,7 @@ final class TableReread {
 
     private final TableId source;
     private final TargetTable table;
+    private final boolean isPartial;
     private KeyIntervals<Piece> intervals = new KeyIntervals<>();
     /** Known when a worker has looked at both sides; until then every key that is touched is deleted. */
     private Scope scope;
@@ -73,9 +74,11 @@ final class TableReread {
     /** A change that waits for a read. */
     record Deferred(long xid, RowChange change) {}
 
-    TableReread(TableId source, TargetTable table) {
+    /** @param isPartial only rows that fulfil a condition are read, so all others must stay what the stream makes of them */
+    TableReread(TableId source, TargetTable table, boolean isPartial) {
         this.source = source;
         this.table = table;
+        this.isPartial = isPartial;
     }
 
     TableId source() {
@@ -160,7 +163,6 @@ final class TableReread {
             return;
         }
         int place = change.key() == null ? 0 : places.take();
-        boolean isPartial = scope != null && scope.isPartial();
         if (isPartial) {
             applied.add(change);
         }
