@@ -300,13 +300,20 @@ final class TargetWriter {
         connection.releaseSavepoint(before);
     }
 
+    /** Statements are kept, and their values could be large. */
+    private static int execute(PreparedStatement statement) throws SQLException {
+        int rows = statement.executeUpdate();
+        statement.clearParameters();
+        return rows;
+    }
+
     private int delete(TargetTable table, List<RowChange> rows) throws SQLException {
         int found = 0;
         for (List<RowChange> some : parts(rows)) {
             writingKeys(table);
             PreparedStatement delete = prepared(table.deleteSql());
             bindKeys(delete, some);
-            found += delete.executeUpdate();
+            found += execute(delete);
         }
         return found;
     }
@@ -326,7 +333,7 @@ final class TargetWriter {
             for (String constant : written.table().constants()) {
                 upsert.setString(parameter++, constant);
             }
-            int found = upsert.executeUpdate();
+            int found = execute(upsert);
             if (!written.table().identitiesBesideKey().isEmpty()) {
                 requireAll(written.table(), some, found);
             }
@@ -338,7 +345,7 @@ final class TargetWriter {
             writing(written.table());
             PreparedStatement patch = prepared(written.table().patchSql(written.places()));
             bindValues(patch, written, some);
-            requireAll(written.table(), some, patch.executeUpdate());
+            requireAll(written.table(), some, execute(patch));
         }
     }
 
@@ -352,7 +359,7 @@ final class TargetWriter {
             int index = key;
             move.setObject(parameter++, text.of(one, row -> row.oldKey().values().get(index)), Types.OTHER);
         }
-        requireAll(change.table(), one, move.executeUpdate());
+        requireAll(change.table(), one, execute(move));
     }
 
     /** In order; rows that are put in one after another go together. */
@@ -382,7 +389,7 @@ final class TargetWriter {
             for (String constant : written.table().constants()) {
                 insert.setString(parameter++, constant);
             }
-            insert.executeUpdate();
+            execute(insert);
         }
     }
 
@@ -412,7 +419,7 @@ final class TargetWriter {
                 update.setString(parameter++, change.value(place));
             }
             bind(update, parameter, oldPlaces, old);
-            requireAll(table, List.of(change), update.executeUpdate());
+            requireAll(table, List.of(change), execute(update));
         }
     }
 
@@ -420,7 +427,7 @@ final class TargetWriter {
     private void deleteOne(TargetTable table, int[] places, List<String> values) throws SQLException {
         try (PreparedStatement delete = connection.prepareStatement(table.deleteOneSql(places, values))) {
             bind(delete, 1, places, values);
-            if (delete.executeUpdate() != 1) {
+            if (execute(delete) != 1) {
                 throw new MissingRows(table, 1);
             }
         }
