@@ -79,6 +79,7 @@ final class RereadDesk implements AutoCloseable {
     /** Tables that the source has emptied in the lane's open transaction. */
     private final Set<TableId> truncated = new TreeSet<>();
     private final RereadRouter router;
+    private final Repairs repairs;
     private Set<TableId> carried = Set.of();
     private long carriedEpoch;
     private long askedCarriedAt = System.nanoTime() - LOOK_NANOS;
@@ -124,6 +125,7 @@ final class RereadDesk implements AutoCloseable {
         this.store = new RereadStore(config.nameInTarget(lane));
         this.passed = new PassedTransactions(store);
         this.router = new RereadRouter(config.source(), lock, passed);
+        this.repairs = new Repairs(new RepairStore(config.nameInTarget(lane)), lock, new RowReader(config.source()));
     }
 
     /**
@@ -211,6 +213,7 @@ final class RereadDesk implements AutoCloseable {
      * @throws Failure.Retryable if the source does not say which keys lie in ranges that are done
      */
     void open(TargetTables tables, Map<String, TargetTable> byTopic) throws SQLException {
+        repairs.open(tables, byTopic);
         for (TargetTable table : byTopic.values()) {
             RereadStore.Table request = requests.get(table.source());
             if (request != null) {
@@ -252,7 +255,7 @@ final class RereadDesk implements AutoCloseable {
 
     /** Something is being read, so the lane should come by soon. */
     boolean isBusy() {
-        return desks.stream().anyMatch(desk -> desk.work != null);
+        return repairs.isBusy() || desks.stream().anyMatch(desk -> desk.work != null);
     }
 
     // ---- the stream
@@ -266,6 +269,7 @@ final class RereadDesk implements AutoCloseable {
 
     /** Leaves in the transactions what is to be applied now. */
     void route(List<SourceTransaction> batch) throws SQLException {
+        repairs.see(batch);
         if (unfinished.isEmpty()) {
             return;
         }
@@ -317,6 +321,7 @@ final class RereadDesk implements AutoCloseable {
         if (System.nanoTime() - lookedAt > LOOK_NANOS && look()) {
             return true;
         }
+        repairs.turn(position, unfinished.keySet());
         lookWhatIsCarried(position);
         for (Desk desk : desks) {
             step(desk, position);
@@ -684,5 +689,6 @@ final class RereadDesk implements AutoCloseable {
     public void close() {
         desks.forEach(desk -> desk.reader.close());
         router.close();
+        repairs.close();
     }
 }
