@@ -11,6 +11,8 @@ import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.stream.Collectors;
 import org.apache.kafka.common.TopicPartition;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -112,6 +114,7 @@ final class BatchWriter {
     void write(List<SourceTransaction> batch, boolean isAll) throws SQLException {
         List<RowChange> changes = new ArrayList<>();
         batch.forEach(transaction -> changes.addAll(transaction.changes()));
+        writer.awaitedAtSource(batch.stream().map(SourceTransaction::xid).collect(Collectors.toSet()));
         try {
             tables.deferConstraints(target);
             writer.writeAsSets(changes);
@@ -162,6 +165,7 @@ final class BatchWriter {
     }
 
     private void writeLarge(SourceTransaction part, boolean isLast) throws SQLException {
+        writer.awaitedAtSource(Set.of(part.xid()));
         try {
             if (nextLarge.isInOrder) {
                 if (largeInOrder == null) {

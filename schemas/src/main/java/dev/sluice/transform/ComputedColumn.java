@@ -12,9 +12,17 @@ import java.util.stream.Collectors;
  * @param key of the configuration, for messages
  * @param expression as the server prints it: whatever is not of {@code pg_catalog} stands with its schema, so it means the same
  *     under any search path
- * @param inputs the source columns that it uses, each with its type at the source, quoted, without modifier
+ * @param inputs the source columns that it uses, by name
  */
-public record ComputedColumn(String column, String key, String expression, Map<String, String> inputs) {
+public record ComputedColumn(String column, String key, String expression, Map<String, Input> inputs) {
+
+    /**
+     * A source column as the expression takes it.
+     *
+     * @param type at the source, quoted, without modifier, which the values have met already
+     * @param declared the same as it was declared, as {@link dev.sluice.catalog.Column#type} has it
+     */
+    public record Input(String type, String declared) {}
 
     /**
      * SQL of the column's value, in parentheses, for a statement without parameters.

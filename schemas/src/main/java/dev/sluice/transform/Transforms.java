@@ -5,6 +5,7 @@ import dev.sluice.catalog.TableShape;
 import dev.sluice.config.TableMapping;
 import dev.sluice.config.TableMapping.Transform;
 import dev.sluice.schemas.TableId;
+import dev.sluice.transform.ComputedColumn.Input;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
@@ -82,7 +83,7 @@ public record Transforms(List<ComputedColumn> columns, List<Problem> problems) {
         if (mapping.transform().isEmpty()) {
             return NONE;
         }
-        Map<String, SourceType> types = sourceTypes(source, from.id());
+        Map<String, SourceType> types = sourceTypes(source, from);
         Set<String> known = knownTypes(target, types.values());
         List<ComputedColumn> columns = new ArrayList<>();
         List<Problem> problems = new ArrayList<>();
@@ -130,13 +131,13 @@ public record Transforms(List<ComputedColumn> columns, List<Problem> problems) {
 
     // ---- types
 
-    private record SourceType(String schema, String name, boolean isGenerated) {
+    private record SourceType(String schema, String name, String declared, boolean isGenerated) {
         String quoted() {
             return TableId.quote(schema) + "." + TableId.quote(name);
         }
     }
 
-    private static Map<String, SourceType> sourceTypes(Connection source, TableId table) throws SQLException {
+    private static Map<String, SourceType> sourceTypes(Connection source, TableShape table) throws SQLException {
         Map<String, SourceType> types = new LinkedHashMap<>();
         try (PreparedStatement query = source.prepareStatement(
                 """
@@ -148,11 +149,15 @@ public record Transforms(List<ComputedColumn> columns, List<Problem> problems) {
                 JOIN pg_catalog.pg_namespace tn ON tn.oid = t.typnamespace
                 WHERE a.attnum > 0 AND NOT a.attisdropped
                 ORDER BY a.attnum""")) {
-            query.setString(1, table.table());
-            query.setString(2, table.schema());
+            query.setString(1, table.id().table());
+            query.setString(2, table.id().schema());
             try (ResultSet row = query.executeQuery()) {
                 while (row.next()) {
-                    types.put(row.getString(1), new SourceType(row.getString(2), row.getString(3), row.getBoolean(4)));
+                    String name = row.getString(1);
+                    Optional<String> declared = table.column(name).map(Column::type);
+                    if (declared.isPresent()) { // else it has been added since
+                        types.put(name, new SourceType(row.getString(2), row.getString(3), declared.get(), row.getBoolean(4)));
+                    }
                 }
             }
         }
@@ -249,7 +254,7 @@ public record Transforms(List<ComputedColumn> columns, List<Problem> problems) {
             execute(create);
             execute("SET LOCAL search_path = pg_catalog");
             ComputedColumn computed = catalogued(column.name(), transform.key(), generated, definitions.size());
-            describe("SELECT " + computed.preparedSql(input -> "CAST(NULL AS " + computed.inputs().get(input) + ")"));
+            describe("SELECT " + computed.preparedSql(input -> "CAST(NULL AS " + computed.inputs().get(input).type() + ")"));
             return computed;
         }
 
@@ -304,14 +309,15 @@ public record Transforms(List<ComputedColumn> columns, List<Problem> problems) {
                     if (!row.next() || row.getInt(2) != columnCount) {
                         throw notOne();
                     }
-                    Map<String, String> inputs = new LinkedHashMap<>();
+                    Map<String, Input> inputs = new LinkedHashMap<>();
                     for (String input : (String[]) row.getArray(3).getArray()) {
-                        if (types.get(input).isGenerated()) {
+                        SourceType type = types.get(input);
+                        if (type.isGenerated()) {
                             throw new Refused(
                                     "column '%s' is generated at the source, so its values are not sent".formatted(input),
                                     "write out in its place what it is generated from");
                         }
-                        inputs.put(input, types.get(input).quoted());
+                        inputs.put(input, new Input(type.quoted(), type.declared()));
                     }
                     return new ComputedColumn(column, key, row.getString(1), inputs);
                 }
