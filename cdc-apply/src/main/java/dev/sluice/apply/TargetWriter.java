@@ -17,8 +17,10 @@ import java.sql.Statement;
 import java.sql.Types;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collection;
 import java.util.Comparator;
 import java.util.HashMap;
+import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -58,6 +60,8 @@ final class TargetWriter {
     private boolean isReplica;
     /** Of the source, of which changes are being written, 32 bits. */
     private Set<Long> transactions = Set.of();
+    /** What was read at the source for changes of these transactions; some are tried again and again. */
+    private final Map<RowChange, RowChange> given = new IdentityHashMap<>();
 
     TargetWriter(Connection connection, TargetTables tables) {
         this(connection, tables, false);
@@ -83,6 +87,7 @@ final class TargetWriter {
     /** The changes that come are of these transactions of the source: what is read there must not be of a time before them. */
     void awaitedAtSource(Set<Long> transactions) {
         this.transactions = transactions;
+        given.clear();
     }
 
     /** The table of the last statement; null if there was none. */
@@ -94,7 +99,7 @@ final class TargetWriter {
     void writeAsSets(List<RowChange> changes) throws SQLException {
         isReplica = false; // whatever a refused set had set, its rollback has taken back
         List<Step> steps = MicroBatch.fold(changes).orElseThrow(NeedsOrder::new);
-        Map<RowChange, RowChange> given = givenInputs(steps);
+        giveInputsTo(steps);
         for (Step step : steps) {
             truncate(step.truncated());
             for (RowChange move : step.moves()) {
@@ -121,8 +126,8 @@ final class TargetWriter {
         Failpoints.reach("apply.in-transaction");
     }
 
-    /** The changes that lack what columns are computed from, with that. */
-    private Map<RowChange, RowChange> givenInputs(List<Step> steps) {
+    /** To changes that lack what columns are computed from. */
+    private void giveInputsTo(List<Step> steps) {
         List<RowChange> lacking = new ArrayList<>();
         for (Step step : steps) {
             step.moves().stream().filter(TargetWriter::lacksInputs).forEach(lacking::add);
@@ -132,7 +137,15 @@ final class TargetWriter {
                 }
             });
         }
-        return lacking.isEmpty() ? Map.of() : reread.withInputs(lacking, transactions);
+        giveInputs(lacking);
+    }
+
+    private void giveInputs(Collection<RowChange> lacking) {
+        List<RowChange> asked = lacking.stream().filter(change -> !given.containsKey(change)).toList();
+        if (!asked.isEmpty()) {
+            Map<RowChange, RowChange> found = reread.withInputs(asked, transactions);
+            asked.forEach(change -> given.put(change, found.getOrDefault(change, change)));
+        }
     }
 
     private static boolean lacksInputs(RowChange change) {
@@ -184,9 +197,7 @@ final class TargetWriter {
             @Override
             public Optional<SQLException> attemptAnew(List<RowChange> old, List<RowChange> anew) throws SQLException {
                 return TargetWriter.this.attempt(() -> {
-                    List<RowChange> lacking = anew.stream().filter(TargetWriter::lacksInputs).toList();
-                    Map<RowChange, RowChange> given =
-                            lacking.isEmpty() ? Map.of() : reread.withInputs(lacking, transactions);
+                    giveInputs(anew.stream().filter(TargetWriter::lacksInputs).toList());
                     List<RowChange> whole =
                             completed(anew.stream().map(change -> given.getOrDefault(change, change)).toList(), old);
                     deleteAll(old);

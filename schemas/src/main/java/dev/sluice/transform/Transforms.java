@@ -293,7 +293,7 @@ public record Transforms(List<ComputedColumn> columns, List<Problem> problems) {
                             WHERE o.attrelid = a.attrelid AND o.attnum > 0),
                            ARRAY(SELECT DISTINCT u.attname::text
                                  FROM pg_catalog.pg_depend p
-                                 JOIN pg_catalog.pg_attribute u ON u.attrelid = p.refobjid AND u.attnum = p.refobjsubid
+                                 JOIN pg_catalog.pg_attribute u ON u.attrelid = p.refobjid AND u.attnum = p.refobjsubid AND u.attnum > 0
                                  WHERE p.refclassid = 'pg_catalog.pg_class'::regclass AND p.refobjid = a.attrelid
                                    AND u.attnum <> a.attnum
                                    AND (p.classid = 'pg_catalog.pg_attrdef'::regclass AND p.objid = d.oid
