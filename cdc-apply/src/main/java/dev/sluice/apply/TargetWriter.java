@@ -343,13 +343,20 @@ final class TargetWriter {
         connection.releaseSavepoint(before);
     }
 
+    /** Statements are kept, and their values could be large. */
+    private static int execute(PreparedStatement statement) throws SQLException {
+        int rows = statement.executeUpdate();
+        statement.clearParameters();
+        return rows;
+    }
+
     private int delete(TargetTable table, List<RowChange> rows) throws SQLException {
         int found = 0;
         for (List<RowChange> some : parts(rows)) {
             writingKeys(table);
             PreparedStatement delete = prepared(table.deleteSql());
             bindKeys(delete, some);
-            found += delete.executeUpdate();
+            found += execute(delete);
         }
         return found;
     }
@@ -369,7 +376,7 @@ final class TargetWriter {
             for (String constant : written.table().constants()) {
                 upsert.setString(parameter++, constant);
             }
-            int found = upsert.executeUpdate();
+            int found = execute(upsert);
             if (!written.table().identitiesBesideKey().isEmpty()) {
                 requireAll(written.table(), some, found);
             }
@@ -381,7 +388,7 @@ final class TargetWriter {
             writing(written.table());
             PreparedStatement patch = prepared(written.table().patchSql(written.places()));
             bindValues(patch, written, some);
-            requireAll(written.table(), some, patch.executeUpdate());
+            requireAll(written.table(), some, execute(patch));
         }
     }
 
@@ -395,7 +402,7 @@ final class TargetWriter {
             int index = key;
             move.setObject(parameter++, text.of(one, row -> row.oldKey().values().get(index)), Types.OTHER);
         }
-        requireAll(change.table(), one, move.executeUpdate());
+        requireAll(change.table(), one, execute(move));
     }
 
     /** In order; rows that are put in one after another go together. */
@@ -425,7 +432,7 @@ final class TargetWriter {
             for (String constant : written.table().constants()) {
                 insert.setString(parameter++, constant);
             }
-            insert.executeUpdate();
+            execute(insert);
         }
     }
 
@@ -449,7 +456,7 @@ final class TargetWriter {
             for (int i = 0; i < one.parameters().size(); i++) {
                 statement.setString(i + 1, one.parameters().get(i));
             }
-            requireAll(table, List.of(change), statement.executeUpdate());
+            requireAll(table, List.of(change), execute(statement));
         }
     }
 
