@@ -141,6 +141,7 @@ final class BatchWriter {
             }
             for (int i = 0; i < batch.size(); i++) {
                 tables.deferConstraints(target);
+                writer.awaitedAtSource(Set.of(batch.get(i).xid()));
                 writer.writeInOrder(batch.get(i).changes());
                 commit(batch.subList(i, i + 1), isAll && i == batch.size() - 1);
             }
@@ -219,6 +220,7 @@ final class BatchWriter {
         target.commit();
         Failpoints.reach("apply.after-commit");
         rereads.afterCommit();
+        writer.awaitedAtSource(Set.of());
         position = next;
         changed.forEach(TargetTable::newsAreSaved);
         lock.used();
