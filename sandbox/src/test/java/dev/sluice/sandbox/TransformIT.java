@@ -112,6 +112,7 @@ class TransformIT {
             pipeline.awaitApplied();
             pipeline.source().execute(TransformTables.fill(10));
             pipeline.requireEqual();
+            pipeline.target().execute("UPDATE people SET total_cents = -1 WHERE id = 5");
             // unique values that are in each other's way
             pipeline.target().execute("UPDATE people SET digest = CASE id WHEN 3 THEN (SELECT digest FROM people WHERE id = 4)"
                     + " ELSE (SELECT digest FROM people WHERE id = 3) END WHERE id IN (3, 4); CREATE UNIQUE INDEX ON people (digest)");
