@@ -96,10 +96,12 @@ final class ApplyRun {
             try {
                 held = desk.release(first);
                 TargetTables tables = desk.carried(held, tablesByTopic);
-                rereads.open(tables, tablesByTopic);
-                Map<TopicPartition, Progress.Offset> saved = progress.readOffsets(target);
-                target.commit();
-                apply(stop, stats, tables, desk, saved, onApplying);
+                try (Reread singleRows = tables.reread()) {
+                    rereads.open(tables, tablesByTopic);
+                    Map<TopicPartition, Progress.Offset> saved = progress.readOffsets(target);
+                    target.commit();
+                    apply(stop, stats, tables, desk, saved, onApplying);
+                }
             } catch (SchemaChange e) {
                 target.rollback();
                 rereads.close(); // its readers hold locks on the tables

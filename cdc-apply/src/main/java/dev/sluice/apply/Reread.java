@@ -29,13 +29,15 @@ import org.slf4j.LoggerFactory;
  * <p>The row comes as it is now, which may be later than the change; the changes between then and now follow in the stream
  * and end where the row is already. A row that is gone at the source is gone here when the stream gets there.
  *
- * <p>Threads: the lane's. A connection lives for one row.
+ * <p>Threads: the lane's, or that of a reader for which the lane waits. The connection is kept from one row to the next: where
+ * a condition has left rows out there may be many.
  */
-final class Reread {
+final class Reread implements AutoCloseable {
     private static final Logger log = LoggerFactory.getLogger(Reread.class);
 
     private final DatabaseConfig source;
-    private long count;
+    private final Map<TableId, Long> counts = new HashMap<>();
+    private Connection kept;
 
     Reread(DatabaseConfig source) {
         this.source = source;
@@ -48,17 +50,9 @@ final class Reread {
      */
     Optional<RowChange> row(RowChange change) {
         TargetTable table = change.table();
-        count++;
-        try (Connection connection = Databases.connectBriefly(source, "sluice-apply reread")) {
-            TableShape shape = Catalog.read(connection, List.of(table.source())).get(table.source());
-            Optional<RowChange> row = shape == null ? Optional.empty() : read(connection, change, shape);
-            log.warn(
-                    "{}: a row that a change of some columns presupposes is missing; {}, key columns {}; {} rows read again since"
-                            + " this run began; somebody else writes to the target, its first copy was not whole, or it is being read from the source",
-                    table.id(),
-                    row.isPresent() ? "it is taken from the source as it is now" : "the source has it no more, so it is left out",
-                    table.keyNames(),
-                    count);
+        try {
+            Optional<RowChange> row = readOnce(change);
+            say(table, row.isPresent());
             return row;
         } catch (SQLException e) {
             throw new Failure.Retryable(
@@ -68,12 +62,62 @@ final class Reread {
         }
     }
 
+    /** A connection that was kept may have been cut since. */
+    private Optional<RowChange> readOnce(RowChange change) throws SQLException {
+        boolean isKept = kept != null;
+        try {
+            return read(change);
+        } catch (SQLException e) {
+            close();
+            if (isKept) {
+                return read(change);
+            }
+            throw e;
+        }
+    }
+
+    private Optional<RowChange> read(RowChange change) throws SQLException {
+        if (kept == null) {
+            kept = Databases.connectBriefly(source, "sluice-apply reread");
+            try (Statement set = kept.createStatement()) {
+                set.execute(TextForm.sql());
+            }
+        }
+        TableId table = change.table().source();
+        TableShape shape = Catalog.read(kept, List.of(table)).get(table);
+        return shape == null ? Optional.empty() : read(kept, change, shape);
+    }
+
+    /** At the first row of a table, the second, the fourth and so on: there may be thousands. */
+    private void say(TargetTable table, boolean isThere) {
+        long count = counts.merge(table.source(), 1L, Long::sum);
+        if (Long.bitCount(count) == 1) {
+            log.warn(
+                    "{}: a row that a change of some columns presupposes is missing; {}, key columns {}; {} rows of it read again"
+                            + " since this run began; somebody else writes to the target, its first copy was not whole, a condition"
+                            + " has left rows out, or it is being read from the source",
+                    table.id(),
+                    isThere ? "it is taken from the source as it is now" : "the source has it no more, so it is left out",
+                    table.keyNames(),
+                    count);
+        }
+    }
+
+    @Override
+    public void close() {
+        try {
+            if (kept != null) {
+                kept.close();
+            }
+        } catch (SQLException e) {
+            log.debug("closing: {}", e.getMessage());
+        }
+        kept = null;
+    }
+
     private static Optional<RowChange> read(Connection connection, RowChange change, TableShape shape) throws SQLException {
         TargetTable table = change.table();
         List<String> columns = table.sourceColumns(shape);
-        try (Statement set = connection.createStatement()) {
-            set.execute(TextForm.sql());
-        }
         Map<String, ColumnType> types = keyTypes(connection, shape, table.keyNames());
         String sql = "SELECT "
                 + columns.stream().map(column -> TableId.quote(column) + "::text").collect(Collectors.joining(", "))
