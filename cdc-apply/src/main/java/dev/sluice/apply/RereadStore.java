@@ -33,6 +33,11 @@ import java.util.UUID;
  * <p>Threads: one at a time.
  */
 public final class RereadStore {
+    /** How a message begins that says what of a table that is done is still to be looked at. */
+    static final String LATER = "its foreign keys are looked at when ";
+    /** The message of a table that has just been read. */
+    static final String UNCHECKED = LATER + "all tables are read";
+
     private final String lane;
 
     /** What becomes of a reread. */
@@ -89,6 +94,11 @@ public final class RereadStore {
             Optional<Instant> finished) {
         boolean isUnfinished() {
             return state != State.DONE;
+        }
+
+        /** It is done, and what was found at its end somebody must look at: rows that refer to nothing, or that this is not known. */
+        public boolean isDoubtful() {
+            return state == State.DONE && !message.isEmpty() && !message.startsWith(LATER);
         }
     }
 
