@@ -32,6 +32,7 @@ import java.util.Map;
 import java.util.OptionalLong;
 import java.util.Properties;
 import java.util.Set;
+import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -70,8 +71,17 @@ final class RangeReader implements AutoCloseable {
     private final ExecutorService thread;
     private Connection source;
     private Connection target;
-    private volatile boolean isGivenUp;
+    /** What was asked for last; the lane's. */
+    private Task asked = new Task();
+    /** What is being done; the reader's. */
+    private Task running = asked;
+    private boolean isClosed;
     private Rows open;
+
+    /** One thing that the lane has asked for, and may not want any more before it begins or while it runs. */
+    private static final class Task {
+        private volatile boolean isGivenUp;
+    }
 
     /**
      * Both sides as they were looked at before the first range.
@@ -104,6 +114,16 @@ final class RangeReader implements AutoCloseable {
         });
     }
 
+    private <T> Future<T> submit(Callable<T> work) {
+        Task task = new Task();
+        asked = task;
+        return thread.submit(() -> {
+            running = task;
+            requireNotGivenUp();
+            return work.call();
+        });
+    }
+
     // ---- looking at both sides
 
     /**
@@ -111,7 +131,7 @@ final class RangeReader implements AutoCloseable {
      * @param table in the target
      */
     Future<Prepared> prepare(RereadStore.Table request, TargetTable table) {
-        return thread.submit(() -> {
+        return submit(() -> {
             connect();
             TableShape shape = shape(request.source());
             KeyOrder keys = KeyOrder.read(source, shape);
@@ -204,7 +224,7 @@ final class RangeReader implements AutoCloseable {
 
     /** Finds where a part of about so many rows ends, at the beginning of an interval that is to do. */
     Future<Planned> plan(RereadStore.Table request, Scope scope, Range interval, long rows) {
-        return thread.submit(() -> {
+        return submit(() -> {
             connect();
             OptionalLong most = request.throttle().mostActive();
             if (most.isPresent() && active() > most.getAsLong()) {
@@ -235,8 +255,7 @@ final class RangeReader implements AutoCloseable {
     Future<Rows> read(RereadStore.Table request, TableReread reread, Range range, Set<Long> passed) {
         TargetTable table = reread.table();
         Scope scope = reread.scope();
-        return thread.submit(() -> {
-            isGivenUp = false;
+        return submit(() -> {
             long began = System.nanoTime();
             List<String> columns = columns(shape(request.source()), table);
             begin(table);
@@ -361,7 +380,7 @@ final class RangeReader implements AutoCloseable {
     }
 
     private void requireNotGivenUp() {
-        if (isGivenUp) {
+        if (running.isGivenUp) {
             throw new GivenUp();
         }
     }
@@ -385,7 +404,7 @@ final class RangeReader implements AutoCloseable {
     Future<Void> join(TableReread reread, Piece piece) {
         TargetTable table = reread.table();
         Scope scope = reread.scope();
-        return thread.submit(() -> {
+        return submit(() -> {
             requireRun();
             if (table.suppressed() == Suppressed.ALL) {
                 set(target, "SET LOCAL session_replication_role = origin"); // the writer sets it as it needs it
@@ -480,7 +499,6 @@ final class RangeReader implements AutoCloseable {
         TargetTable table = reread.table();
         Scope scope = reread.scope();
         return thread.submit(() -> {
-            isGivenUp = false;
             connect();
             set(source, scope.keys().searchPathSql());
             TableMapping mapping = table.mapping();
@@ -523,7 +541,7 @@ final class RangeReader implements AutoCloseable {
     Future<Void> clear(TableReread reread) {
         TargetTable table = reread.table();
         List<String> key = reread.scope().keys().names(table.mapping());
-        return thread.submit(() -> {
+        return submit(() -> {
             requireRun();
             String same = key.stream()
                     .map(name -> table.same(name, "s." + TableId.quote(name), "t." + TableId.quote(name)))
@@ -554,7 +572,7 @@ final class RangeReader implements AutoCloseable {
 
     /** What {@link ForeignKeyCheck} finds among the lane's tables, by target table. */
     Future<Map<TableId, String>> orphans(Collection<TableId> all, Set<TableId> some) {
-        return thread.submit(() -> {
+        return submit(() -> {
             connect();
             Map<TableId, String> orphans = ForeignKeyCheck.orphans(target, all, some);
             target.commit();
@@ -566,13 +584,15 @@ final class RangeReader implements AutoCloseable {
 
     private void connect() throws SQLException {
         if (source == null || source.isClosed()) {
-            source = open(config.source(), "sluice-apply reread");
+            Connection opened = open(config.source(), "sluice-apply reread");
+            keep(opened, () -> source = opened);
             set(source, TextForm.sql());
             set(source, "SET search_path = pg_catalog; SET quote_all_identifiers = off");
         }
         source.setAutoCommit(true);
         if (target == null || target.isClosed()) {
-            target = open(config.target(), store.readersName());
+            Connection opened = open(config.target(), store.readersName());
+            keep(opened, () -> target = opened);
             set(target, TextForm.sql() + " SET xmloption = content; SET array_nulls = on; SET synchronous_commit = off;"
                     + " SET lock_timeout = '30s'; SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2;"
                     + " SET tcp_keepalives_count = 3");
@@ -602,9 +622,18 @@ final class RangeReader implements AutoCloseable {
         }
     }
 
-    /** What was read is of no use any more: the range is to do again. */
+    /** A connection that comes after {@link #close} is of no use, and nobody would end it. */
+    private synchronized void keep(Connection opened, Runnable keeping) throws SQLException {
+        if (isClosed) {
+            opened.close();
+            throw new GivenUp();
+        }
+        keeping.run();
+    }
+
+    /** What was asked for last is of no use any more: the range is to do again. */
     void giveUp() {
-        isGivenUp = true;
+        asked.isGivenUp = true;
         thread.submit(() -> {
             open = null;
             connect();
@@ -619,8 +648,9 @@ final class RangeReader implements AutoCloseable {
 
     /** Ends what is under way; it takes no effect. */
     @Override
-    public void close() {
-        isGivenUp = true;
+    public synchronized void close() {
+        isClosed = true;
+        asked.isGivenUp = true;
         thread.shutdownNow();
         for (Connection connection : new Connection[] {source, target}) {
             try {
@@ -628,7 +658,7 @@ final class RangeReader implements AutoCloseable {
                     connection.abort(Runnable::run);
                 }
             } catch (SQLException e) {
-                throw new Failure.Retryable("closing a connection: " + e.getMessage(), e);
+                log.debug("closing: {}", e.getMessage());
             }
         }
     }

@@ -53,8 +53,6 @@ import org.slf4j.LoggerFactory;
  */
 final class RereadDesk implements AutoCloseable {
     private static final Logger log = LoggerFactory.getLogger(RereadDesk.class);
-    private static final String UNCHECKED = "its foreign keys are looked at when all tables are read";
-    private static final String FOREIGN_KEY_VIOLATION = "23503";
     private static final int READERS = 2;
     private static final Duration LOOK = Duration.ofSeconds(1);
     private static final long LOOK_NANOS = LOOK.toNanos();
@@ -150,7 +148,7 @@ final class RereadDesk implements AutoCloseable {
         requests = store.read(target);
         for (TableMapping mapping : lane.tables()) {
             RereadStore.Table request = requests.get(mapping.source());
-            if (request != null && request.state() == State.DONE && request.message().equals(UNCHECKED)) {
+            if (request != null && request.state() == State.DONE && request.message().equals(RereadStore.UNCHECKED)) {
                 finished.put(mapping.target(), mapping.source());
             }
         }
@@ -563,7 +561,7 @@ final class RereadDesk implements AutoCloseable {
     }
 
     private void finish(RereadWork work) throws SQLException {
-        store.finish(target, work.source(), State.DONE, UNCHECKED);
+        store.finish(target, work.source(), State.DONE, RereadStore.UNCHECKED);
         RereadStore.Table done = store.read(target).get(work.source());
         target.commit();
         unfinished.remove(work.source());
@@ -633,7 +631,7 @@ final class RereadDesk implements AutoCloseable {
         }
         desk.reader.giveUp();
         giveBack(desk);
-        Failure sorted = sorted(work, cause);
+        Failure sorted = RereadFailures.sorted(work.source(), cause);
         if (sorted instanceof Failure.Retryable) {
             work.retryLater();
             log.info("lane {}: reading {}: {}; trying again", lane.name(), work.source(), sorted.getMessage());
@@ -648,23 +646,6 @@ final class RereadDesk implements AutoCloseable {
             });
         }
         return Optional.of(cause);
-    }
-
-    private static Failure sorted(RereadWork work, Throwable cause) {
-        String doing = "reading " + work.source();
-        if (cause instanceof Failure failure) {
-            return failure;
-        }
-        if (cause instanceof SQLException e) {
-            Failure failure = TargetFailures.translate(doing, e);
-            return FOREIGN_KEY_VIOLATION.equals(e.getSQLState())
-                    ? new Failure.Poison(
-                            failure.getMessage() + "; foreign keys cannot hold while tables are read, and the role may not suspend"
-                                    + " them: GRANT SET ON PARAMETER session_replication_role TO it, or drop them until the end",
-                            e)
-                    : failure;
-        }
-        throw new IllegalStateException(doing, cause);
     }
 
     private interface InTarget {
