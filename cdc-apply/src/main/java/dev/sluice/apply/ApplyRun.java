@@ -106,6 +106,10 @@ final class ApplyRun {
                 target.rollback();
                 rereads.close(); // its readers hold locks on the tables
                 desk.follow(e);
+            } catch (KeyChanged e) {
+                target.rollback();
+                rereads.close();
+                rereads.beginAnew(e);
             } catch (TableStopped e) {
                 target.rollback();
                 rereads.close();

@@ -88,8 +88,9 @@ final class RangeReader implements AutoCloseable {
      *
      * @param running transactions, 32 bits, of which the lane may have applied some already: the log has a commit before
      *     snapshots do
+     * @param from changes from before this position may have another key than the one that was found
      */
-    record Prepared(Scope scope, boolean isEmpty, long rowsEstimated, List<Range> done, Set<Long> running) {}
+    record Prepared(Scope scope, boolean isEmpty, long rowsEstimated, List<Range> done, Set<Long> running, Lsn from) {}
 
     /** @param isBusy the source has more active sessions than the reread may meet */
     record Planned(boolean isBusy, Key hi) {}
@@ -146,10 +147,13 @@ final class RangeReader implements AutoCloseable {
                         null);
             }
             Scope scope = new Scope(keys, isNew ? isEmpty : request.wasEmpty(), hasOtherUnique, isPartial);
-            List<Range> done = isNew ? List.of() : ascending(keys, store.ranges(target, request.source()));
+            List<Range> done = isNew ? List.of() : ascending(keys, store.ranges(target, request.source(), keys));
             target.commit();
             Set<Long> running = isNew ? SourceSnapshot.parse(ask(source, CURRENT_SNAPSHOT)).runningInStream() : Set.of();
-            return new Prepared(scope, isEmpty, estimate(shape), done, running);
+            Lsn from = Lsn.parse(ask(source, "SELECT pg_catalog.pg_current_wal_insert_lsn()::text"));
+            long rows = estimate(shape);
+            mark();
+            return new Prepared(scope, isEmpty, rows, done, running, from);
         });
     }
 
@@ -171,6 +175,15 @@ final class RangeReader implements AutoCloseable {
         TableShape shape = Catalog.read(source, List.of(id)).get(id);
         if (shape == null) {
             throw new SQLException("the source has no table " + id, "42P01");
+        }
+        return shape;
+    }
+
+    /** @throws KeyChanged if the source's key is not that of the scope any more */
+    private TableShape requireKey(TableId table, Scope scope) throws SQLException {
+        TableShape shape = shape(table);
+        if (!KeyOrder.read(source, shape).text().equals(scope.keys().text())) {
+            throw new KeyChanged(table);
         }
         return shape;
     }
@@ -230,6 +243,7 @@ final class RangeReader implements AutoCloseable {
             if (most.isPresent() && active() > most.getAsLong()) {
                 return new Planned(true, null);
             }
+            requireKey(request.source(), scope);
             if (!scope.keys().hasRanges()) {
                 return new Planned(false, null);
             }
@@ -257,7 +271,8 @@ final class RangeReader implements AutoCloseable {
         Scope scope = reread.scope();
         return submit(() -> {
             long began = System.nanoTime();
-            List<String> columns = columns(shape(request.source()), table);
+            TableShape shape = requireKey(request.source(), scope);
+            List<String> columns = columns(shape, table);
             begin(table);
             if (!scope.isDirect()) {
                 stage(table, columns);
@@ -400,11 +415,13 @@ final class RangeReader implements AutoCloseable {
      * Adds what came since to the range that was read last, and makes it one with the lane.
      *
      * @throws Progress.Lost as cause, if another applier has the lane
+     * @throws KeyChanged as cause, if changes may have been taken to have the key that the range was cut by, and had not
      */
     Future<Void> join(TableReread reread, Piece piece) {
         TargetTable table = reread.table();
         Scope scope = reread.scope();
         return submit(() -> {
+            requireKey(reread.source(), scope);
             requireRun();
             if (table.suppressed() == Suppressed.ALL) {
                 set(target, "SET LOCAL session_replication_role = origin"); // the writer sets it as it needs it
@@ -415,7 +432,7 @@ final class RangeReader implements AutoCloseable {
             } else {
                 merge(table, scope, changes);
             }
-            store.done(target, reread.source(), piece.range, open.rows(), open.bytes(), open.took());
+            store.done(target, reread.source(), scope.keys(), piece.range, open.rows(), open.bytes(), open.took());
             Failpoints.reach("reread.before-join");
             target.commit();
             Failpoints.reach("reread.joined");
@@ -502,7 +519,7 @@ final class RangeReader implements AutoCloseable {
             connect();
             set(source, scope.keys().searchPathSql());
             TableMapping mapping = table.mapping();
-            TableShape shape = shape(reread.source());
+            TableShape shape = requireKey(reread.source(), scope);
             Set<String> unique = Set.copyOf(otherUnique(table, true));
             List<String> columns = shape.columns().stream()
                     .map(Column::name)
@@ -571,10 +588,10 @@ final class RangeReader implements AutoCloseable {
     // ---- at the end
 
     /** What {@link ForeignKeyCheck} finds among the lane's tables, by target table. */
-    Future<Map<TableId, String>> orphans(Collection<TableId> all, Set<TableId> some) {
+    Future<Map<TableId, String>> orphans(Collection<TableId> all, Set<TableId> some, Set<TableId> unread) {
         return submit(() -> {
             connect();
-            Map<TableId, String> orphans = ForeignKeyCheck.orphans(target, all, some);
+            Map<TableId, String> orphans = ForeignKeyCheck.orphans(target, all, some, unread);
             target.commit();
             return orphans;
         });
@@ -587,7 +604,8 @@ final class RangeReader implements AutoCloseable {
             Connection opened = open(config.source(), "sluice-apply reread");
             keep(opened, () -> source = opened);
             set(source, TextForm.sql());
-            set(source, "SET search_path = pg_catalog; SET quote_all_identifiers = off");
+            // its markers wait for no standby: the lane has them before that anyway
+            set(source, "SET search_path = pg_catalog; SET quote_all_identifiers = off; SET synchronous_commit = local");
         }
         source.setAutoCommit(true);
         if (target == null || target.isClosed()) {
