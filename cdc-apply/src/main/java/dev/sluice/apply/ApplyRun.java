@@ -99,14 +99,20 @@ final class ApplyRun {
             try {
                 held = desk.release(first);
                 TargetTables tables = desk.carried(held, tablesByTopic);
-                rereads.open(tables, tablesByTopic);
-                Map<TopicPartition, Progress.Offset> saved = progress.readOffsets(target);
-                target.commit();
-                apply(stop, stats, tables, desk, saved, onApplying);
+                try (Reread singleRows = tables.reread()) {
+                    rereads.open(tables, tablesByTopic);
+                    Map<TopicPartition, Progress.Offset> saved = progress.readOffsets(target);
+                    target.commit();
+                    apply(stop, stats, tables, desk, saved, onApplying);
+                }
             } catch (SchemaChange e) {
                 target.rollback();
                 rereads.close(); // its readers hold locks on the tables
                 desk.follow(e);
+            } catch (KeyChanged e) {
+                target.rollback();
+                rereads.close();
+                rereads.beginAnew(e);
             } catch (TableStopped e) {
                 target.rollback();
                 rereads.close();

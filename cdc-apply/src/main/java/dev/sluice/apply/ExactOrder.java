@@ -146,25 +146,35 @@ final class ExactOrder {
         return leavesARow && !change.table().hasCascade() && !change.table().hasColumnsOfItsOwn();
     }
 
-    /** The first row that a change presupposes and the target lacks, or nothing in its place if the source lacks it too. */
+    /**
+     * Takes rows that changes presuppose and the target lacks from the source, all that wait for nothing else; nothing in their
+     * place if the source lacks them too. False if it has not helped.
+     */
     private boolean settleMissing() throws SQLException {
-        for (Unit unit : waiting) {
-            RowChange change = unit.changes.get(0);
-            boolean isMissing = unit.refusal.orElse(null) instanceof MissingRows
-                    && unit.changes.size() == 1
-                    && (change.kind() == Kind.PATCH || change.kind() == Kind.MOVE);
-            if (isMissing) {
-                Optional<RowChange> row = target.reread(change);
+        Claims earlier = new Claims();
+        int before = waiting.size();
+        ListIterator<Unit> units = waiting.listIterator();
+        while (units.hasNext()) {
+            Unit unit = units.next();
+            if (!earlier.holdBack(unit.changes) && isMissing(unit)) {
+                Optional<RowChange> row = target.reread(unit.changes.get(0));
                 Optional<SQLException> refusal = row.isEmpty() ? Optional.empty() : target.attempt(List.of(row.get()));
-                if (refusal.isPresent()) {
-                    unit.refusal = refusal;
-                    return false;
+                if (refusal.isEmpty()) {
+                    units.remove();
+                    continue;
                 }
-                waiting.remove(unit);
-                return true;
+                unit.refusal = refusal;
             }
+            earlier.add(unit.changes);
         }
-        return false;
+        return waiting.size() < before;
+    }
+
+    private static boolean isMissing(Unit unit) {
+        Kind kind = unit.changes.get(0).kind();
+        return unit.refusal.orElse(null) instanceof MissingRows
+                && unit.changes.size() == 1
+                && (kind == Kind.PATCH || kind == Kind.MOVE);
     }
 
     /** Not in the middle of a TRUNCATE: its tables may be tied by foreign keys. */

@@ -12,6 +12,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 
@@ -24,21 +25,38 @@ final class ForeignKeyCheck {
 
     /**
      * @param all the target's tables among which foreign keys are looked at
-     * @param some those of which at least one end must be
-     * @return by child table what is wrong; a table of which nothing is wrong is missing
+     * @param some those that were read, which they and their children are looked at for
+     * @param unread those that are still to be read: what refers to their rows is looked at when they are there
+     * @return by table what is wrong and what is still to be looked at; empty where there is neither
      */
-    static Map<TableId, String> orphans(Connection target, Collection<TableId> all, Set<TableId> some) throws SQLException {
+    static Map<TableId, String> orphans(
+            Connection target, Collection<TableId> all, Set<TableId> some, Set<TableId> unread) throws SQLException {
+        List<Key> keys = keys(target, all);
+        Set<TableId> children = keys.stream()
+                .filter(key -> some.contains(key.child()) || some.contains(key.parent()))
+                .map(Key::child)
+                .collect(Collectors.toCollection(TreeSet::new));
+        children.addAll(some);
+        children.removeAll(unread);
         Map<TableId, String> found = new TreeMap<>();
-        for (Key key : keys(target, all)) {
-            if (some.contains(key.child()) || some.contains(key.parent())) {
-                long orphans = count(target, key);
-                if (orphans > 0) {
-                    found.merge(
-                            key.child(),
-                            "%d rows refer by %s to rows of %s that are not there".formatted(orphans, key.name(), key.parent()),
-                            (one, other) -> one + "; " + other);
+        for (TableId child : children) {
+            List<String> wrong = new ArrayList<>();
+            Set<TableId> later = new TreeSet<>();
+            for (Key key : keys) {
+                if (key.child().equals(child) && unread.contains(key.parent())) {
+                    later.add(key.parent());
+                } else if (key.child().equals(child)) {
+                    long orphans = count(target, key);
+                    if (orphans > 0) {
+                        wrong.add("%d rows refer by %s to rows of %s that are not there"
+                                .formatted(orphans, key.name(), key.parent()));
+                    }
                 }
             }
+            if (!later.isEmpty()) {
+                wrong.add(RereadStore.LATER + later.stream().map(TableId::toString).collect(Collectors.joining(", ")) + " is read");
+            }
+            found.put(child, String.join("; ", wrong));
         }
         return found;
     }

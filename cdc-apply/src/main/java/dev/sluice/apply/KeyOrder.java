@@ -101,6 +101,22 @@ final class KeyOrder {
                 schemas.stream().map(TableId::quote).collect(Collectors.joining(", ")));
     }
 
+    /** By it a range tells later whether it was cut by this order: columns, and what the server compares them by. */
+    String text() {
+        return IntStream.range(0, columns.size())
+                .mapToObj(i -> TableId.quote(columns.get(i).name()) + " " + compared.get(i).type() + compared.get(i).collation())
+                .collect(Collectors.joining(", "));
+    }
+
+    /**
+     * Whether changes whose key has these columns can be put in this order.
+     *
+     * @param sourceColumns in key order
+     */
+    boolean isOf(List<String> sourceColumns) {
+        return columns.stream().map(Column::name).toList().equals(sourceColumns);
+    }
+
     /** Whether nobody needs to be asked. */
     boolean isPlain() {
         return columns.stream().allMatch(column -> NUMBERS.contains(column.typeOid()) || TEXTS.contains(column.typeOid()));

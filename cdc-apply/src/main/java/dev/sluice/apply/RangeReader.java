@@ -33,6 +33,7 @@ import java.util.Map;
 import java.util.OptionalLong;
 import java.util.Properties;
 import java.util.Set;
+import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -72,16 +73,26 @@ final class RangeReader implements AutoCloseable {
     private final ExecutorService thread;
     private Connection source;
     private Connection target;
-    private volatile boolean isGivenUp;
+    /** What was asked for last; the lane's. */
+    private Task asked = new Task();
+    /** What is being done; the reader's. */
+    private Task running = asked;
+    private boolean isClosed;
     private Rows open;
+
+    /** One thing that the lane has asked for, and may not want any more before it begins or while it runs. */
+    private static final class Task {
+        private volatile boolean isGivenUp;
+    }
 
     /**
      * Both sides as they were looked at before the first range.
      *
      * @param running transactions, 32 bits, of which the lane may have applied some already: the log has a commit before
      *     snapshots do
+     * @param from changes from before this position may have another key than the one that was found
      */
-    record Prepared(Scope scope, boolean isEmpty, long rowsEstimated, List<Range> done, Set<Long> running) {}
+    record Prepared(Scope scope, boolean isEmpty, long rowsEstimated, List<Range> done, Set<Long> running, Lsn from) {}
 
     /** @param isBusy the source has more active sessions than the reread may meet */
     record Planned(boolean isBusy, Key hi) {}
@@ -106,6 +117,16 @@ final class RangeReader implements AutoCloseable {
         });
     }
 
+    private <T> Future<T> submit(Callable<T> work) {
+        Task task = new Task();
+        asked = task;
+        return thread.submit(() -> {
+            running = task;
+            requireNotGivenUp();
+            return work.call();
+        });
+    }
+
     // ---- looking at both sides
 
     /**
@@ -113,7 +134,7 @@ final class RangeReader implements AutoCloseable {
      * @param table in the target
      */
     Future<Prepared> prepare(RereadStore.Table request, TargetTable table) {
-        return thread.submit(() -> {
+        return submit(() -> {
             connect();
             TableShape shape = shape(request.source());
             KeyOrder keys = KeyOrder.read(source, shape);
@@ -128,10 +149,13 @@ final class RangeReader implements AutoCloseable {
                         null);
             }
             Scope scope = new Scope(keys, isNew ? isEmpty : request.wasEmpty(), hasOtherUnique, isPartial, table.isComputed());
-            List<Range> done = isNew ? List.of() : ascending(keys, store.ranges(target, request.source()));
+            List<Range> done = isNew ? List.of() : ascending(keys, store.ranges(target, request.source(), keys));
             target.commit();
             Set<Long> running = isNew ? SourceSnapshot.parse(ask(source, CURRENT_SNAPSHOT)).runningInStream() : Set.of();
-            return new Prepared(scope, isEmpty, estimate(shape), done, running);
+            Lsn from = Lsn.parse(ask(source, "SELECT pg_catalog.pg_current_wal_insert_lsn()::text"));
+            long rows = estimate(shape);
+            mark();
+            return new Prepared(scope, isEmpty, rows, done, running, from);
         });
     }
 
@@ -153,6 +177,15 @@ final class RangeReader implements AutoCloseable {
         TableShape shape = Catalog.read(source, List.of(id)).get(id);
         if (shape == null) {
             throw new SQLException("the source has no table " + id, "42P01");
+        }
+        return shape;
+    }
+
+    /** @throws KeyChanged if the source's key is not that of the scope any more */
+    private TableShape requireKey(TableId table, Scope scope) throws SQLException {
+        TableShape shape = shape(table);
+        if (!KeyOrder.read(source, shape).text().equals(scope.keys().text())) {
+            throw new KeyChanged(table);
         }
         return shape;
     }
@@ -206,12 +239,13 @@ final class RangeReader implements AutoCloseable {
 
     /** Finds where a part of about so many rows ends, at the beginning of an interval that is to do. */
     Future<Planned> plan(RereadStore.Table request, Scope scope, Range interval, long rows) {
-        return thread.submit(() -> {
+        return submit(() -> {
             connect();
             OptionalLong most = request.throttle().mostActive();
             if (most.isPresent() && active() > most.getAsLong()) {
                 return new Planned(true, null);
             }
+            requireKey(request.source(), scope);
             if (!scope.keys().hasRanges()) {
                 return new Planned(false, null);
             }
@@ -237,10 +271,10 @@ final class RangeReader implements AutoCloseable {
     Future<Rows> read(RereadStore.Table request, TableReread reread, Range range, Set<Long> passed) {
         TargetTable table = reread.table();
         Scope scope = reread.scope();
-        return thread.submit(() -> {
-            isGivenUp = false;
+        return submit(() -> {
             long began = System.nanoTime();
-            List<String> columns = columns(shape(request.source()), table);
+            TableShape shape = requireKey(request.source(), scope);
+            List<String> columns = columns(shape, table);
             begin(table);
             Map<String, String> inputs = table.stagedInputs();
             if (!scope.isDirect()) {
@@ -374,7 +408,7 @@ final class RangeReader implements AutoCloseable {
     }
 
     private void requireNotGivenUp() {
-        if (isGivenUp) {
+        if (running.isGivenUp) {
             throw new GivenUp();
         }
     }
@@ -394,11 +428,13 @@ final class RangeReader implements AutoCloseable {
      * Adds what came since to the range that was read last, and makes it one with the lane.
      *
      * @throws Progress.Lost as cause, if another applier has the lane
+     * @throws KeyChanged as cause, if changes may have been taken to have the key that the range was cut by, and had not
      */
     Future<Void> join(TableReread reread, Piece piece) {
         TargetTable table = reread.table();
         Scope scope = reread.scope();
-        return thread.submit(() -> {
+        return submit(() -> {
+            requireKey(reread.source(), scope);
             requireRun();
             if (table.suppressed() == Suppressed.ALL) {
                 set(target, "SET LOCAL session_replication_role = origin"); // the writer sets it as it needs it
@@ -409,7 +445,7 @@ final class RangeReader implements AutoCloseable {
             } else {
                 merge(table, scope, changes);
             }
-            store.done(target, reread.source(), piece.range, open.rows(), open.bytes(), open.took());
+            store.done(target, reread.source(), scope.keys(), piece.range, open.rows(), open.bytes(), open.took());
             Failpoints.reach("reread.before-join");
             target.commit();
             Failpoints.reach("reread.joined");
@@ -495,11 +531,10 @@ final class RangeReader implements AutoCloseable {
         TargetTable table = reread.table();
         Scope scope = reread.scope();
         return thread.submit(() -> {
-            isGivenUp = false;
             connect();
             set(source, scope.keys().searchPathSql());
             TableMapping mapping = table.mapping();
-            TableShape shape = shape(reread.source());
+            TableShape shape = requireKey(reread.source(), scope);
             Set<String> unique = Set.copyOf(otherUnique(table, true));
             List<Filling> computed =
                     table.stagedFillings("s").stream().filter(one -> unique.contains(one.column())).toList();
@@ -548,7 +583,7 @@ final class RangeReader implements AutoCloseable {
     Future<Void> clear(TableReread reread) {
         TargetTable table = reread.table();
         List<String> key = reread.scope().keys().names(table.mapping());
-        return thread.submit(() -> {
+        return submit(() -> {
             requireRun();
             String same = key.stream()
                     .map(name -> table.same(name, "s." + TableId.quote(name), "t." + TableId.quote(name)))
@@ -578,10 +613,10 @@ final class RangeReader implements AutoCloseable {
     // ---- at the end
 
     /** What {@link ForeignKeyCheck} finds among the lane's tables, by target table. */
-    Future<Map<TableId, String>> orphans(Collection<TableId> all, Set<TableId> some) {
-        return thread.submit(() -> {
+    Future<Map<TableId, String>> orphans(Collection<TableId> all, Set<TableId> some, Set<TableId> unread) {
+        return submit(() -> {
             connect();
-            Map<TableId, String> orphans = ForeignKeyCheck.orphans(target, all, some);
+            Map<TableId, String> orphans = ForeignKeyCheck.orphans(target, all, some, unread);
             target.commit();
             return orphans;
         });
@@ -591,13 +626,16 @@ final class RangeReader implements AutoCloseable {
 
     private void connect() throws SQLException {
         if (source == null || source.isClosed()) {
-            source = open(config.source(), "sluice-apply reread");
+            Connection opened = open(config.source(), "sluice-apply reread");
+            keep(opened, () -> source = opened);
             set(source, TextForm.sql());
-            set(source, "SET search_path = pg_catalog; SET quote_all_identifiers = off");
+            // its markers wait for no standby: the lane has them before that anyway
+            set(source, "SET search_path = pg_catalog; SET quote_all_identifiers = off; SET synchronous_commit = local");
         }
         source.setAutoCommit(true);
         if (target == null || target.isClosed()) {
-            target = open(config.target(), store.readersName());
+            Connection opened = open(config.target(), store.readersName());
+            keep(opened, () -> target = opened);
             set(target, TextForm.sql() + " SET xmloption = content; SET array_nulls = on; SET synchronous_commit = off;"
                     + " SET lock_timeout = '30s'; SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2;"
                     + " SET tcp_keepalives_count = 3");
@@ -627,9 +665,18 @@ final class RangeReader implements AutoCloseable {
         }
     }
 
-    /** What was read is of no use any more: the range is to do again. */
+    /** A connection that comes after {@link #close} is of no use, and nobody would end it. */
+    private synchronized void keep(Connection opened, Runnable keeping) throws SQLException {
+        if (isClosed) {
+            opened.close();
+            throw new GivenUp();
+        }
+        keeping.run();
+    }
+
+    /** What was asked for last is of no use any more: the range is to do again. */
     void giveUp() {
-        isGivenUp = true;
+        asked.isGivenUp = true;
         thread.submit(() -> {
             open = null;
             connect();
@@ -644,8 +691,9 @@ final class RangeReader implements AutoCloseable {
 
     /** Ends what is under way; it takes no effect. */
     @Override
-    public void close() {
-        isGivenUp = true;
+    public synchronized void close() {
+        isClosed = true;
+        asked.isGivenUp = true;
         thread.shutdownNow();
         for (Connection connection : new Connection[] {source, target}) {
             try {
@@ -653,7 +701,7 @@ final class RangeReader implements AutoCloseable {
                     connection.abort(Runnable::run);
                 }
             } catch (SQLException e) {
-                throw new Failure.Retryable("closing a connection: " + e.getMessage(), e);
+                log.debug("closing: {}", e.getMessage());
             }
         }
     }

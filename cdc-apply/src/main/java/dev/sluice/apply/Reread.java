@@ -38,15 +38,17 @@ import org.slf4j.LoggerFactory;
  * and end where the row is already. A row that is gone at the source is gone here when the stream gets there. It is never
  * earlier than the change: a commit shows in the log before it shows in snapshots, so that is waited for.
  *
- * <p>Threads: the lane's. A connection lives for one row.
+ * <p>Threads: the lane's, or that of a reader for which the lane waits. The connection is kept from one row to the next: where
+ * a condition has left rows out there may be many.
  */
-final class Reread {
+final class Reread implements AutoCloseable {
     private static final Logger log = LoggerFactory.getLogger(Reread.class);
 
     private static final long PATIENCE_NANOS = Duration.ofSeconds(4).toNanos();
 
     private final DatabaseConfig source;
-    private long count;
+    private final Map<TableId, Long> counts = new HashMap<>();
+    private Connection kept;
 
     Reread(DatabaseConfig source) {
         this.source = source;
@@ -60,18 +62,12 @@ final class Reread {
      */
     Optional<RowChange> row(RowChange change, Set<Long> transactions) {
         TargetTable table = change.table();
-        count++;
-        try (Connection connection = Databases.connectBriefly(source, "sluice-apply reread")) {
-            awaitSeen(connection, transactions);
-            TableShape shape = Catalog.read(connection, List.of(table.source())).get(table.source());
-            Optional<RowChange> row = shape == null ? Optional.empty() : read(connection, change, shape);
-            log.warn(
-                    "{}: a row that a change of some columns presupposes is missing; {}, key columns {}; {} rows read again since"
-                            + " this run began; somebody else writes to the target, its first copy was not whole, or it is being read from the source",
-                    table.id(),
-                    row.isPresent() ? "it is taken from the source as it is now" : "the source has it no more, so it is left out",
-                    table.keyNames(),
-                    count);
+        try {
+            Optional<RowChange> row = ask(transactions, connection -> {
+                TableShape shape = Catalog.read(connection, List.of(table.source())).get(table.source());
+                return shape == null ? Optional.empty() : read(connection, change, shape);
+            });
+            say(table, row.isPresent());
             return row;
         } catch (SQLException e) {
             throw failed(table, e);
@@ -96,23 +92,24 @@ final class Reread {
         changes.forEach(change -> groups.computeIfAbsent(change.table(), table -> new LinkedHashMap<>())
                 .computeIfAbsent(change.table().lackedInputs(change), lacked -> new ArrayList<>())
                 .add(change));
-        Map<RowChange, RowChange> given = new IdentityHashMap<>();
-        TargetTable asked = changes.get(0).table();
-        try (Connection connection = Databases.connectBriefly(source, "sluice-apply reread")) {
-            awaitSeen(connection, transactions);
-            for (Map.Entry<TargetTable, Map<List<String>, List<RowChange>>> group : groups.entrySet()) {
-                asked = group.getKey();
-                TableShape shape = Catalog.read(connection, List.of(asked.source())).get(asked.source());
-                for (Map.Entry<List<String>, List<RowChange>> some : group.getValue().entrySet()) {
-                    List<String> lacked = some.getKey();
-                    if (shape != null && lacked.stream().allMatch(name -> shape.column(name).isPresent())) {
-                        giveInputs(connection, shape, lacked, some.getValue(), given);
-                    } // else the stream stops where the columns have gone
+        TargetTable first = changes.get(0).table();
+        try {
+            return ask(transactions, connection -> {
+                Map<RowChange, RowChange> given = new IdentityHashMap<>();
+                for (Map.Entry<TargetTable, Map<List<String>, List<RowChange>>> group : groups.entrySet()) {
+                    TableId table = group.getKey().source();
+                    TableShape shape = Catalog.read(connection, List.of(table)).get(table);
+                    for (Map.Entry<List<String>, List<RowChange>> some : group.getValue().entrySet()) {
+                        List<String> lacked = some.getKey();
+                        if (shape != null && lacked.stream().allMatch(name -> shape.column(name).isPresent())) {
+                            giveInputs(connection, shape, lacked, some.getValue(), given);
+                        } // else the stream stops where the columns have gone
+                    }
                 }
-            }
-            return given;
+                return given;
+            });
         } catch (SQLException e) {
-            throw failed(asked, e);
+            throw failed(first, e);
         }
     }
 
@@ -156,7 +153,6 @@ final class Reread {
 
     private static void awaitSeen(Connection connection, Set<Long> transactions) throws SQLException {
         try (Statement query = connection.createStatement()) {
-            query.execute(TextForm.sql());
             long began = System.nanoTime();
             while (true) {
                 try (ResultSet row = query.executeQuery("SELECT pg_catalog.pg_current_snapshot()::text")) {
@@ -174,6 +170,62 @@ final class Reread {
             Thread.currentThread().interrupt();
             throw new Failure.Retryable("interrupted", e);
         }
+    }
+
+    private interface Question<T> {
+        T ask(Connection source) throws SQLException;
+    }
+
+    /** A connection that was kept may have been cut since. */
+    private <T> T ask(Set<Long> transactions, Question<T> question) throws SQLException {
+        boolean isKept = kept != null;
+        try {
+            return askOnce(transactions, question);
+        } catch (SQLException e) {
+            close();
+            if (isKept) {
+                return askOnce(transactions, question);
+            }
+            throw e;
+        }
+    }
+
+    private <T> T askOnce(Set<Long> transactions, Question<T> question) throws SQLException {
+        if (kept == null) {
+            kept = Databases.connectBriefly(source, "sluice-apply reread");
+            try (Statement set = kept.createStatement()) {
+                set.execute(TextForm.sql());
+            }
+        }
+        awaitSeen(kept, transactions);
+        return question.ask(kept);
+    }
+
+    /** At the first row of a table, the second, the fourth and so on: there may be thousands. */
+    private void say(TargetTable table, boolean isThere) {
+        long count = counts.merge(table.source(), 1L, Long::sum);
+        if (Long.bitCount(count) == 1) {
+            log.warn(
+                    "{}: a row that a change of some columns presupposes is missing; {}, key columns {}; {} rows of it read again"
+                            + " since this run began; somebody else writes to the target, its first copy was not whole, a condition"
+                            + " has left rows out, or it is being read from the source",
+                    table.id(),
+                    isThere ? "it is taken from the source as it is now" : "the source has it no more, so it is left out",
+                    table.keyNames(),
+                    count);
+        }
+    }
+
+    @Override
+    public void close() {
+        try {
+            if (kept != null) {
+                kept.close();
+            }
+        } catch (SQLException e) {
+            log.debug("closing: {}", e.getMessage());
+        }
+        kept = null;
     }
 
     private static Optional<RowChange> read(Connection connection, RowChange change, TableShape shape) throws SQLException {

@@ -34,9 +34,12 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.stream.Collectors;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -53,8 +56,6 @@ import org.slf4j.LoggerFactory;
  */
 final class RereadDesk implements AutoCloseable {
     private static final Logger log = LoggerFactory.getLogger(RereadDesk.class);
-    private static final String UNCHECKED = "its foreign keys are looked at when all tables are read";
-    private static final String FOREIGN_KEY_VIOLATION = "23503";
     private static final int READERS = 2;
     private static final Duration LOOK = Duration.ofSeconds(1);
     private static final long LOOK_NANOS = LOOK.toNanos();
@@ -80,9 +81,11 @@ final class RereadDesk implements AutoCloseable {
     private final Set<TableId> truncated = new TreeSet<>();
     private final RereadRouter router;
     private final Repairs repairs;
+    private final ExecutorService asking;
+    private final SlowQuestion<Optional<Checkpoint>> checkpoint;
+    private final SlowQuestion<SourceSnapshot> snapshot;
     private Set<TableId> carried = Set.of();
     private long carriedEpoch;
-    private long askedCarriedAt = System.nanoTime() - LOOK_NANOS;
     private long lookedAt;
     private long shownAt = System.nanoTime();
 
@@ -126,6 +129,19 @@ final class RereadDesk implements AutoCloseable {
         this.passed = new PassedTransactions(store);
         this.router = new RereadRouter(config.source(), lock, passed);
         this.repairs = new Repairs(new RepairStore(config.nameInTarget(lane)), lock, new RowReader(config.source()));
+        this.asking = Executors.newSingleThreadExecutor(work -> {
+            Thread asker = new Thread(work, "apply-reread-ask");
+            asker.setDaemon(true);
+            return asker;
+        });
+        this.checkpoint = new SlowQuestion<>(
+                "lane %s: kafka, which tables are carried".formatted(lane.name()),
+                asking,
+                () -> CheckpointReader.read(config, lane.name()));
+        this.snapshot = new SlowQuestion<>(
+                "lane %s: source %s, which transactions it shows".formatted(lane.name(), config.source().address()),
+                asking,
+                this::currentSnapshot);
     }
 
     /**
@@ -152,7 +168,7 @@ final class RereadDesk implements AutoCloseable {
         requests = store.read(target);
         for (TableMapping mapping : lane.tables()) {
             RereadStore.Table request = requests.get(mapping.source());
-            if (request != null && request.state() == State.DONE && request.message().equals(UNCHECKED)) {
+            if (request != null && request.state() == State.DONE && request.message().equals(RereadStore.UNCHECKED)) {
                 finished.put(mapping.target(), mapping.source());
             }
         }
@@ -208,6 +224,15 @@ final class RereadDesk implements AutoCloseable {
         requests.put(table, store.read(target).get(table));
     }
 
+    /** With the next run: what was read by the order of another key is of no use to it. */
+    void beginAnew(KeyChanged changed) throws SQLException {
+        RereadStore.Table request = store.read(target).get(changed.table());
+        store.request(target, changed.table(), request.kind(), request.condition(), request.throttle());
+        store.pause(target, changed.table(), request.isPaused());
+        target.commit();
+        log.info("lane {}: {}; its reading begins anew", lane.name(), changed.getMessage());
+    }
+
     /**
      * @param byTopic the tables that are not held
      * @throws Failure.Retryable if the source does not say which keys lie in ranges that are done
@@ -217,7 +242,9 @@ final class RereadDesk implements AutoCloseable {
         for (TargetTable table : byTopic.values()) {
             RereadStore.Table request = requests.get(table.source());
             if (request != null) {
-                unfinished.put(table.source(), new RereadWork(request, new TableReread(table.source(), table, !request.condition().isEmpty())));
+                boolean isPartial = !request.condition().isEmpty();
+                unfinished.put(
+                        table.source(), new RereadWork(request, new TableReread(table.source(), table, isPartial)));
             }
         }
         if (!unfinished.isEmpty()) {
@@ -242,6 +269,9 @@ final class RereadDesk implements AutoCloseable {
         Optional<Throwable> failure = awaited(desk, desk.preparing);
         if (failure.isEmpty()) {
             result(desk, desk.preparing).ifPresent(prepared -> prepared(desk, prepared));
+            if (work.request().state() == State.FAILED) {
+                work.reread().failed();
+            }
         } else if (work.request().state() == State.FAILED) {
             store.request(target, work.source(), work.request().kind(), work.request().condition(), work.request().throttle());
             store.finish(target, work.source(), State.FAILED, work.request().message());
@@ -331,7 +361,17 @@ final class RereadDesk implements AutoCloseable {
                 finish(work);
             }
         }
-        return unfinished.isEmpty() && !finished.isEmpty() && isChecked();
+        return (checking != null || isTimeToCheck()) && isChecked();
+    }
+
+    /**
+     * Tables of which nothing is going on do not keep the others waiting: whoever is read without them is then written with its
+     * triggers again.
+     */
+    private boolean isTimeToCheck() {
+        return !finished.isEmpty()
+                && desks.stream().allMatch(desk -> desk.work == null)
+                && unfinished.values().stream().allMatch(RereadWork::isAtRest);
     }
 
     /**
@@ -339,14 +379,13 @@ final class RereadDesk implements AutoCloseable {
      * would come from nowhere.
      */
     private void lookWhatIsCarried(Position position) {
-        boolean isDue = System.nanoTime() - askedCarriedAt > LOOK_NANOS;
-        if (!unfinished.isEmpty() && isDue && carriedEpoch != position.epoch() && position.epoch() != 0) {
-            askedCarriedAt = System.nanoTime();
-            CheckpointReader.read(config, lane.name())
+        if (!unfinished.isEmpty() && carriedEpoch != position.epoch() && position.epoch() != 0) {
+            checkpoint.look()
+                    .flatMap(answer -> answer)
                     .filter(found -> found.state() == Checkpoint.State.RUNNING && found.epoch() == position.epoch())
-                    .ifPresent(checkpoint -> {
-                        carried = Set.copyOf(checkpoint.tables());
-                        carriedEpoch = checkpoint.epoch();
+                    .ifPresent(found -> {
+                        carried = Set.copyOf(found.tables());
+                        carriedEpoch = found.epoch();
                     });
         }
     }
@@ -355,16 +394,25 @@ final class RereadDesk implements AutoCloseable {
     private boolean isChecked() throws SQLException {
         if (checking == null) {
             List<TableId> all = lane.tables().stream().map(TableMapping::target).toList();
-            checking = desks.get(0).reader.orphans(all, Set.copyOf(finished.keySet()));
+            Set<TableId> unread = lane.tables().stream()
+                    .filter(mapping -> requests.containsKey(mapping.source()) && !finished.containsKey(mapping.target()))
+                    .map(TableMapping::target)
+                    .collect(Collectors.toSet());
+            checking = desks.get(0).reader.orphans(all, Set.copyOf(finished.keySet()), unread);
         }
         if (!checking.isDone()) {
             return false;
         }
         try {
-            Map<TableId, String> orphans = checking.get();
-            orphans.forEach((table, what) -> log.warn("lane {}: {}: {}", lane.name(), table, what));
-            for (Map.Entry<TableId, TableId> table : finished.entrySet()) {
-                store.say(target, table.getValue(), orphans.getOrDefault(table.getKey(), ""));
+            Map<TableId, String> found = checking.get();
+            for (TableMapping mapping : lane.tables()) {
+                if (found.containsKey(mapping.target())) {
+                    String what = found.get(mapping.target());
+                    if (!what.isEmpty()) {
+                        log.warn("lane {}: {}: {}", lane.name(), mapping.target(), what);
+                    }
+                    store.say(target, mapping.source(), what);
+                }
             }
         } catch (ExecutionException e) {
             String what = "its foreign keys could not be looked at (%s); cure: look for rows that refer to nothing by hand"
@@ -417,11 +465,12 @@ final class RereadDesk implements AutoCloseable {
         return false;
     }
 
+    /** While the foreign keys are looked at the readers are left alone: one of them is at it. */
     private void step(Desk desk, Position position) throws SQLException {
-        if (desk.work == null) {
+        if (desk.work == null && checking == null) {
             unfinished.values().stream().filter(RereadWork::isDue).filter(this::isCarried).forEach(work -> {
                 if (desk.work == null) {
-                    begin(desk, work);
+                    begin(desk, work, position);
                 }
             });
         } else if (desk.preparing != null && desk.preparing.isDone()) {
@@ -439,7 +488,7 @@ final class RereadDesk implements AutoCloseable {
         return work.request().state() != State.REQUESTED || carried.contains(work.source());
     }
 
-    private void begin(Desk desk, RereadWork work) {
+    private void begin(Desk desk, RereadWork work, Position position) {
         TableReread reread = work.reread();
         if (!reread.isPrepared()) {
             desk.work = work;
@@ -448,8 +497,9 @@ final class RereadDesk implements AutoCloseable {
         } else if (mustSweep(work)) {
             desk.work = work;
             work.claim(desk);
+            reread.sweeping();
             desk.sweeping = desk.reader.seekSurplus(reread, passed.copy());
-        } else {
+        } else if (work.mayReadRanges(position.end())) {
             reread.intervals().firstToDo().ifPresent(interval -> {
                 desk.work = work;
                 work.claim(desk); // two parts of one interval are not planned at once
@@ -468,6 +518,7 @@ final class RereadDesk implements AutoCloseable {
         boolean isNew = work.request().state() == State.REQUESTED;
         work.reread().prepared(
                 prepared.scope(), isNew ? prepared.isEmpty() : work.request().isSwept(), prepared.done());
+        work.from(prepared.from());
         if (isNew) {
             inTarget(() -> {
                 store.start(target, work.source(), prepared.isEmpty(), prepared.rowsEstimated());
@@ -499,12 +550,15 @@ final class RereadDesk implements AutoCloseable {
     private void read(Desk desk, Position position) throws SQLException {
         RereadWork work = desk.work;
         if (desk.piece.isOverfull()) {
-            log.info("lane {}: too many changes of {} while a part of it was read; it is read again, smaller",
-                    lane.name(), work.source());
-            work.halve();
-            work.retryLater();
             desk.reader.giveUp();
             giveBack(desk);
+            if (work.halve()) {
+                log.info("lane {}: too many changes of {} while a part of it was read; it is read again, smaller if it can be",
+                        lane.name(), work.source());
+            } else {
+                failed(work, "more of its changes came while it was read, each time, than there is memory for (%d MB); write less to"
+                        .formatted(TableReread.MOST_DEFERRED_BYTES >> 20) + " it meanwhile, or give apply a larger heap (-Xmx)");
+            }
             return;
         }
         if (desk.read == null && desk.reading.isDone()) {
@@ -540,6 +594,7 @@ final class RereadDesk implements AutoCloseable {
         }
         if (failure.isEmpty()) {
             work.reread().intervals().done(desk.piece);
+            work.hasJoined();
             forgetSeen(desk.read.snapshot());
             desk.free();
         }
@@ -552,23 +607,23 @@ final class RereadDesk implements AutoCloseable {
 
     /** Where a reread has failed, is paused, or waits for a long transaction, nobody else takes a snapshot. */
     private void forgetSeenInBetween() throws SQLException {
-        if (passed.size() > MOST_PASSED) {
-            try (Connection asked = Databases.connectBriefly(config.source(), "sluice-apply snapshot");
-                    var query = asked.createStatement();
-                    var row = query.executeQuery("SELECT pg_catalog.pg_current_snapshot()::text")) {
-                row.next();
-                forgetSeen(SourceSnapshot.parse(row.getString(1)));
-            } catch (SQLException e) {
-                if (!target.isValid(1)) {
-                    throw e;
-                }
-                log.debug("the source was not asked for a snapshot: {}", e.getMessage());
-            }
+        Optional<SourceSnapshot> seen = passed.size() > MOST_PASSED ? snapshot.look() : Optional.empty();
+        if (seen.isPresent()) {
+            forgetSeen(seen.get());
+        }
+    }
+
+    private SourceSnapshot currentSnapshot() throws SQLException {
+        try (Connection asked = Databases.connectBriefly(config.source(), "sluice-apply snapshot");
+                var query = asked.createStatement();
+                var row = query.executeQuery("SELECT pg_catalog.pg_current_snapshot()::text")) {
+            row.next();
+            return SourceSnapshot.parse(row.getString(1));
         }
     }
 
     private void finish(RereadWork work) throws SQLException {
-        store.finish(target, work.source(), State.DONE, UNCHECKED);
+        store.finish(target, work.source(), State.DONE, RereadStore.UNCHECKED);
         RereadStore.Table done = store.read(target).get(work.source());
         target.commit();
         unfinished.remove(work.source());
@@ -636,40 +691,31 @@ final class RereadDesk implements AutoCloseable {
         if (cause instanceof Progress.Lost lost) {
             throw lost;
         }
+        if (cause instanceof KeyChanged changed) {
+            throw changed;
+        }
         desk.reader.giveUp();
         giveBack(desk);
-        Failure sorted = sorted(work, cause);
+        Failure sorted = RereadFailures.sorted(work.source(), cause);
         if (sorted instanceof Failure.Retryable) {
             work.retryLater();
             log.info("lane {}: reading {}: {}; trying again", lane.name(), work.source(), sorted.getMessage());
             inTarget(() -> store.say(target, work.source(), sorted.getMessage()));
         } else {
-            log.warn(
-                    "lane {}: {} cannot be read into the target: {}; cure: correct that, then `sluice resync --table {}`",
-                    lane.name(), work.source(), sorted.getMessage(), work.source());
-            inTarget(() -> {
-                store.finish(target, work.source(), State.FAILED, sorted.getMessage());
-                work.request(store.read(target).get(work.source()));
-            });
+            failed(work, sorted.getMessage());
         }
         return Optional.of(cause);
     }
 
-    private static Failure sorted(RereadWork work, Throwable cause) {
-        String doing = "reading " + work.source();
-        if (cause instanceof Failure failure) {
-            return failure;
-        }
-        if (cause instanceof SQLException e) {
-            Failure failure = TargetFailures.translate(doing, e);
-            return FOREIGN_KEY_VIOLATION.equals(e.getSQLState())
-                    ? new Failure.Poison(
-                            failure.getMessage() + "; foreign keys cannot hold while tables are read, and the role may not suspend"
-                                    + " them: GRANT SET ON PARAMETER session_replication_role TO it, or drop them until the end",
-                            e)
-                    : failure;
-        }
-        throw new IllegalStateException(doing, cause);
+    private void failed(RereadWork work, String why) {
+        log.warn(
+                "lane {}: {} cannot be read into the target: {}; cure: correct that, then `sluice resync --table {}`",
+                lane.name(), work.source(), why, work.source());
+        inTarget(() -> {
+            store.finish(target, work.source(), State.FAILED, why);
+            work.request(store.read(target).get(work.source()));
+        });
+        work.reread().failed();
     }
 
     private interface InTarget {
@@ -688,6 +734,7 @@ final class RereadDesk implements AutoCloseable {
     @Override
     public void close() {
         desks.forEach(desk -> desk.reader.close());
+        asking.shutdownNow();
         router.close();
         repairs.close();
     }

@@ -43,6 +43,7 @@ final class RereadRouter implements AutoCloseable {
      *
      * @param unfinished tables that are being read, by source table
      * @throws Failure.Retryable if only the source knows where a key belongs, and it does not answer
+     * @throws KeyChanged if a table's changes have another key than its ranges
      */
     void route(List<SourceTransaction> batch, Map<TableId, RereadWork> unfinished) throws SQLException {
         Map<TableId, Places> places = places(batch, unfinished);
@@ -87,7 +88,14 @@ final class RereadRouter implements AutoCloseable {
             return new int[keys.size()];
         }
         KeyOrder order = reread.scope().keys();
-        return order.isPlain() ? order.places(keys, borders) : askedPlaces(reread, order, keys, borders);
+        if (!order.isOf(reread.table().keyNames())) {
+            throw new KeyChanged(reread.source());
+        }
+        try {
+            return order.isPlain() ? order.places(keys, borders) : askedPlaces(reread, order, keys, borders);
+        } catch (NumberFormatException e) {
+            throw new KeyChanged(reread.source()); // the columns have the names that they had, and other types
+        }
     }
 
     private int[] askedPlaces(TableReread reread, KeyOrder order, List<Key> keys, List<Key> borders) throws SQLException {
@@ -101,6 +109,9 @@ final class RereadRouter implements AutoCloseable {
             }
             return order.places(source, keys, borders);
         } catch (SQLException e) {
+            if (String.valueOf(e.getSQLState()).startsWith("22")) {
+                throw new KeyChanged(reread.source()); // as above: the values are none of these types
+            }
             throw new Failure.Retryable(
                     "source %s: asking for the order of keys of %s: %s (SQLSTATE %s)"
                             .formatted(config.address(), reread.source(), Databases.reason(e), e.getSQLState()),

@@ -33,6 +33,11 @@ import java.util.UUID;
  * <p>Threads: one at a time.
  */
 public final class RereadStore {
+    /** How a message begins that says what of a table that is done is still to be looked at. */
+    static final String LATER = "its foreign keys are looked at when ";
+    /** The message of a table that has just been read. */
+    static final String UNCHECKED = LATER + "all tables are read";
+
     private final String lane;
 
     /** What becomes of a reread. */
@@ -90,6 +95,11 @@ public final class RereadStore {
         boolean isUnfinished() {
             return state != State.DONE;
         }
+
+        /** It is done, and what was found at its end somebody must look at: rows that refer to nothing, or that this is not known. */
+        public boolean isDoubtful() {
+            return state == State.DONE && !message.isEmpty() && !message.startsWith(LATER);
+        }
     }
 
     /** Keys from {@code lo} on, below {@code hi}; null for no limit. */
@@ -138,9 +148,11 @@ public final class RereadStore {
                       source_table text NOT NULL,
                       lo text[],
                       hi text[],
+                      key_order text NOT NULL DEFAULT '',
                       rows bigint NOT NULL,
                       done_at timestamptz NOT NULL DEFAULT clock_timestamp()
                     )""");
+            create.execute("ALTER TABLE sluice.reread_range ADD COLUMN IF NOT EXISTS key_order text NOT NULL DEFAULT ''");
             create.execute(
                     "CREATE INDEX IF NOT EXISTS reread_range_table ON sluice.reread_range (lane, source_schema, source_table)");
             create.execute("CREATE TABLE IF NOT EXISTS sluice.reread_run (lane text PRIMARY KEY, run bigint NOT NULL)");
@@ -156,7 +168,9 @@ public final class RereadStore {
     /** Whether an applier of this version has been at work, so that requests can be written and read. */
     public static boolean isThere(Connection target) throws SQLException {
         try (Statement ask = target.createStatement();
-                ResultSet there = ask.executeQuery("SELECT to_regclass('sluice.reread_passed') IS NOT NULL")) {
+                ResultSet there = ask.executeQuery(
+                        "SELECT to_regclass('sluice.reread_passed') IS NOT NULL AND EXISTS (SELECT 1 FROM pg_catalog.pg_attribute"
+                                + " WHERE attrelid = to_regclass('sluice.reread_range') AND attname = 'key_order')")) {
             there.next();
             return there.getBoolean(1);
         }
@@ -331,14 +345,21 @@ public final class RereadStore {
         }
     }
 
-    /** The range is from now on what the stream makes of it. */
-    void done(Connection target, TableId table, Range range, long rows, long bytes, Duration busy) throws SQLException {
+    /**
+     * The range is from now on what the stream makes of it.
+     *
+     * @param order by which it was cut
+     */
+    void done(Connection target, TableId table, KeyOrder order, Range range, long rows, long bytes, Duration busy)
+            throws SQLException {
         try (PreparedStatement done = target.prepareStatement(
-                "INSERT INTO sluice.reread_range (lane, source_schema, source_table, lo, hi, rows) VALUES (?, ?, ?, ?, ?, ?)")) {
+                "INSERT INTO sluice.reread_range (lane, source_schema, source_table, lo, hi, rows, key_order)"
+                        + " VALUES (?, ?, ?, ?, ?, ?, ?)")) {
             bind(done, table);
             done.setArray(4, array(target, range.lo()));
             done.setArray(5, array(target, range.hi()));
             done.setLong(6, rows);
+            done.setString(7, order.text());
             done.executeUpdate();
         }
         try (PreparedStatement count = target.prepareStatement(
@@ -353,12 +374,20 @@ public final class RereadStore {
         }
     }
 
-    List<Range> ranges(Connection target, TableId table) throws SQLException {
+    /**
+     * Those that are done, in no order.
+     *
+     * @throws KeyChanged if one of them was cut by another order
+     */
+    List<Range> ranges(Connection target, TableId table, KeyOrder order) throws SQLException {
         List<Range> ranges = new ArrayList<>();
-        try (PreparedStatement query = target.prepareStatement("SELECT lo, hi FROM sluice.reread_range" + ONE)) {
+        try (PreparedStatement query = target.prepareStatement("SELECT lo, hi, key_order FROM sluice.reread_range" + ONE)) {
             bind(query, 1, table);
             try (ResultSet row = query.executeQuery()) {
                 while (row.next()) {
+                    if (!row.getString(3).equals(order.text())) {
+                        throw new KeyChanged(table);
+                    }
                     ranges.add(new Range(key(row.getArray(1)), key(row.getArray(2))));
                 }
             }

@@ -2,6 +2,7 @@ package dev.sluice.apply;
 
 import dev.sluice.apply.RangeReader.Rows;
 import dev.sluice.apply.RereadStore.State;
+import dev.sluice.schemas.Lsn;
 import dev.sluice.schemas.TableId;
 import java.time.Duration;
 
@@ -17,12 +18,20 @@ final class RereadWork {
     private static final long MOST_ROWS = 10_000_000;
     private static final Duration SHORTEST_PAUSE = Duration.ofMillis(100);
     private static final Duration LONGEST_PAUSE = Duration.ofSeconds(30);
+    /** Halved so often even the largest part is a row. */
+    private static final int MOST_HALVES = 25;
+    /** What cannot be halved is tried so often. */
+    private static final int MOST_TRIES = 3;
 
     private RereadStore.Table request;
     private final TableReread reread;
     private long rows = FIRST_ROWS;
     private long notBefore = System.nanoTime();
     private Duration pause = SHORTEST_PAUSE;
+    /** How often in turn a part had too many changes. */
+    private int overfull;
+    /** What the lane must have passed before ranges are cut. */
+    private Lsn from = Lsn.ZERO;
     /** All of the table must wait for this one thing. */
     private Object exclusive;
 
@@ -32,11 +41,23 @@ final class RereadWork {
         request.throttle().rowsPerSecond().ifPresent(limit -> rows = Math.max(1, Math.min(rows, limit)));
     }
 
+    /** Whether there is something to do that a pause does not stop: it stops the reading of ranges. */
     boolean isDue() {
-        return exclusive == null
-                && request.state() != State.FAILED
-                && !request.isPaused()
-                && System.nanoTime() - notBefore >= 0;
+        return exclusive == null && request.state() != State.FAILED && System.nanoTime() - notBefore >= 0;
+    }
+
+    /** Nothing of it goes on until somebody acts. */
+    boolean isAtRest() {
+        return request.state() == State.FAILED || request.isPaused();
+    }
+
+    /** @param position up to which changes may have another key than the one that ranges are cut by */
+    void from(Lsn position) {
+        from = position;
+    }
+
+    boolean mayReadRanges(Lsn position) {
+        return !request.isPaused() && position.compareTo(from) >= 0;
     }
 
     void retryLater() {
@@ -102,7 +123,19 @@ final class RereadWork {
         notBefore = System.nanoTime() + from.toNanos();
     }
 
-    void halve() {
+    /**
+     * More changes came while a part was read than are kept in memory.
+     *
+     * @return whether it is worth another try, later and with a smaller part
+     */
+    boolean halve() {
+        overfull++;
         rows = Math.max(1, rows / 2);
+        retryLater();
+        return overfull < (reread.scope().keys().hasRanges() ? MOST_HALVES : MOST_TRIES);
+    }
+
+    void hasJoined() {
+        overfull = 0;
     }
 }

@@ -453,7 +453,9 @@ final class SchemaDesk {
                         target.commit();
                         return true;
                     }
-                    new HeldReplay(config, lock, tables, position).run(to, heldTables);
+                    try (Reread singleRows = tables.reread()) {
+                        new HeldReplay(config, lock, tables, position).run(to, heldTables);
+                    }
                     return true;
                 } catch (SchemaChange e) {
                     target.rollback();

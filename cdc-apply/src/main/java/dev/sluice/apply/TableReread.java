@@ -13,12 +13,12 @@ import java.util.List;
  * <p>A range that is done is written as any other table. While one is being read its changes are put aside, and those that
  * the read has not seen are applied when it joins. Of a range that is to do, and of one that is being read where the target
  * had rows before, a change is applied as far as that can be done without knowing the row: the read sets it right, and rows
- * that go at the source must not stay here.
+ * that go at the source must not stay here. Rows that change are taken out only where they may be in the way of what is read.
  *
  * <p>Threads: the lane's.
  */
 final class TableReread {
-    private static final long MOST_DEFERRED_BYTES = Math.min(32L << 20, Runtime.getRuntime().maxMemory() / 16);
+    static final long MOST_DEFERRED_BYTES = Math.min(32L << 20, Runtime.getRuntime().maxMemory() / 16);
     /** What a change takes beside its values. */
     private static final long KEY_BYTES = 100;
 
@@ -26,9 +26,14 @@ final class TableReread {
     private final TargetTable table;
     private final boolean isPartial;
     private KeyIntervals<Piece> intervals = new KeyIntervals<>();
-    /** Known when a worker has looked at both sides; until then every key that is touched is deleted. */
+    /** Known when a worker has looked at both sides. */
     private Scope scope;
     private boolean isSwept;
+    /**
+     * Rows that change go where more than the key is unique: from the search for surplus rows on, which does not know of them, for
+     * as long as anything is going to be read.
+     */
+    private boolean makesRoom;
 
     /**
      * What is true of the table for as long as it is read.
@@ -101,6 +106,7 @@ final class TableReread {
     void prepared(Scope scope, boolean isSwept, List<Range> done) {
         this.scope = scope;
         this.isSwept = isSwept;
+        this.makesRoom = isSwept;
         this.intervals = new KeyIntervals<>(done);
     }
 
@@ -108,8 +114,18 @@ final class TableReread {
         return isSwept;
     }
 
+    /** From now on surplus rows are sought. */
+    void sweeping() {
+        makesRoom = true;
+    }
+
     void swept() {
         isSwept = true;
+    }
+
+    /** Nothing more is read, so nothing is in the way of it: the rows that are there stay. */
+    void failed() {
+        makesRoom = false;
     }
 
     KeyIntervals<Piece> intervals() {
@@ -196,10 +212,10 @@ final class TableReread {
     }
 
     private void applyLoosely(RowChange change, List<RowChange> applied) {
-        boolean mayMeetOthers = scope == null || scope.hasOtherUnique() || !isSwept;
-        if (change.kind() == Kind.DELETE || mayMeetOthers) {
+        boolean mayMeetOthers = scope != null && scope.hasOtherUnique();
+        if (change.kind() == Kind.DELETE || mayMeetOthers && makesRoom) {
             applied.add(new RowChange(table, Kind.DELETE, change.key(), null, null));
-        } else if (change.kind() == Kind.UPSERT) {
+        } else if (change.kind() == Kind.UPSERT && scope != null && isSwept && !mayMeetOthers) {
             applied.add(change);
         }
     }

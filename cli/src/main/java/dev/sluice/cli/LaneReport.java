@@ -49,7 +49,7 @@ record LaneReport(LaneConfig lane, LaneStatus target, Optional<SlotStatus> slot,
     /** Whether something stands that neither a restart nor waiting cures. */
     boolean needsPerson() {
         return !target.held().isEmpty()
-                || rereads().stream().anyMatch(table -> table.state() == State.FAILED)
+                || rereads().stream().anyMatch(table -> table.state() == State.FAILED || table.isDoubtful())
                 || isSlotGone();
     }
 

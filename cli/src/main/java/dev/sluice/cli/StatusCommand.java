@@ -26,7 +26,7 @@ import picocli.CommandLine.Spec;
         exitCodeListHeading = "Exit codes:%n",
         exitCodeList = {
             " 0:nobody is needed",
-            " 1:a table is held or has failed, the slot is gone, or the target could not be reached",
+            " 1:a table is held, has failed or has rows that refer to nothing, the slot is gone, or the target was not reached",
             "11:the target does not let its role look",
             "13:the target refused the credentials",
             "78:wrong configuration"

@@ -90,6 +90,17 @@ class StatusReportTest {
     }
 
     @Test
+    void rowsThatReferToNothingNeedAPersonAndForeignKeysThatAreStillLookedAtDoNot() {
+        Table orphans = Rereads.done(ORDERS, 5, "3 rows refer by fk to rows of public.customers that are not there");
+        Table later = Rereads.done(ORDERS, 5, "its foreign keys are looked at when all tables are read");
+
+        assertThat(report(new LaneStatus(true, Optional.of(APPLIED), List.of(), byTable(orphans), NOW), STREAMING).needsPerson())
+                .isTrue();
+        assertThat(report(new LaneStatus(true, Optional.of(APPLIED), List.of(), byTable(later), NOW), STREAMING).needsPerson())
+                .isFalse();
+    }
+
+    @Test
     void tablesThatAreNotMappedAnyMoreAreNobodysConcern() {
         TableId gone = TableId.parse("gone");
         LaneStatus failed =

@@ -90,8 +90,9 @@ class RereadIT {
                         .ask("SELECT count(*) FROM sluice.reread_passed")
                         .equals("1"));
                 pipeline.target().execute("UPDATE sluice.reread SET is_paused = false");
-                pipeline.await("the reread has begun", () -> pipeline.target()
-                        .ask("SELECT count(*) FROM sluice.reread WHERE state = 'running'")
+                pipeline.await("a snapshot that does not see it was given back", () -> pipeline.source()
+                        .ask("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'sluice-apply reread'"
+                                + " AND datname = current_database() AND query = 'ROLLBACK'")
                         .equals("1"));
             } finally {
                 alterSource("ALTER SYSTEM RESET synchronous_standby_names");

@@ -36,6 +36,7 @@ final class TcpProxy implements AutoCloseable {
     private final ServerSocket listener;
     private final Set<Link> links = ConcurrentHashMap.newKeySet();
     private final AtomicReference<Cut> next = new AtomicReference<>();
+    private volatile String needed = "";
     private volatile int serverPort;
 
     TcpProxy(int serverPort) {
@@ -54,6 +55,12 @@ final class TcpProxy implements AutoCloseable {
 
     /** The next COMMIT of any connection is the one that is cut. */
     void cutNextCommit(Cut cut) {
+        cutNextCommitOf("", cut);
+    }
+
+    /** @param statement a part of one that the transaction must have had, as text */
+    void cutNextCommitOf(String statement, Cut cut) {
+        needed = statement;
         next.set(cut);
     }
 
@@ -105,6 +112,7 @@ final class TcpProxy implements AutoCloseable {
         private final Socket server;
         private final Set<String> commits = new HashSet<>();
         private volatile boolean isAnswerLost;
+        private boolean hasNeeded;
 
         Link(Socket client, Socket server) throws IOException {
             this.client = client;
@@ -141,8 +149,10 @@ final class TcpProxy implements AutoCloseable {
             for (int type = in.read(); type >= 0; type = in.read()) {
                 int length = in.readInt();
                 byte[] body = in.readNBytes(length - 4);
+                hasNeeded |= next.get() != null && new String(body, StandardCharsets.ISO_8859_1).contains(needed);
                 if (isCommit((char) type, body)) {
-                    Cut cut = next.getAndSet(null);
+                    Cut cut = hasNeeded ? next.getAndSet(null) : null;
+                    hasNeeded = false;
                     if (cut == Cut.BEFORE_COMMIT) {
                         return;
                     }
