@@ -137,7 +137,7 @@ final class RangeReader implements AutoCloseable {
         return submit(() -> {
             connect();
             TableShape shape = shape(request.source());
-            KeyOrder keys = KeyOrder.read(source, shape);
+            KeyOrder keys = atSource(() -> KeyOrder.read(source, shape));
             boolean isEmpty = isEmpty(table);
             boolean isNew = request.state() == RereadStore.State.REQUESTED;
             boolean hasOtherUnique = !otherUnique(table, keys.hasKey()).isEmpty();
@@ -163,7 +163,9 @@ final class RangeReader implements AutoCloseable {
         List<Range> first = ranges.stream().filter(range -> range.lo() == null).toList();
         List<Range> others = ranges.stream().filter(range -> range.lo() != null).toList();
         List<Key> los = others.stream().map(Range::lo).toList();
-        int[] ranks = los.isEmpty() ? new int[0] : keys.isPlain() ? keys.places(los, los) : keys.places(source, los, los);
+        int[] ranks = los.isEmpty() ? new int[0] : keys.isPlain()
+                ? keys.places(los, los)
+                : atSource(() -> keys.places(source, los, los));
         Range[] sorted = new Range[others.size()];
         for (int i = 0; i < ranks.length; i++) {
             sorted[ranks[i] - 1] = others.get(i);
@@ -174,9 +176,9 @@ final class RangeReader implements AutoCloseable {
     }
 
     private TableShape shape(TableId id) throws SQLException {
-        TableShape shape = Catalog.read(source, List.of(id)).get(id);
+        TableShape shape = atSource(() -> Catalog.read(source, List.of(id)).get(id));
         if (shape == null) {
-            throw new SQLException("the source has no table " + id, "42P01");
+            throw new SourceSaid(new SQLException("there is no table " + id, "42P01"));
         }
         return shape;
     }
@@ -184,7 +186,7 @@ final class RangeReader implements AutoCloseable {
     /** @throws KeyChanged if the source's key is not that of the scope any more */
     private TableShape requireKey(TableId table, Scope scope) throws SQLException {
         TableShape shape = shape(table);
-        if (!KeyOrder.read(source, shape).text().equals(scope.keys().text())) {
+        if (!atSource(() -> KeyOrder.read(source, shape)).text().equals(scope.keys().text())) {
             throw new KeyChanged(table);
         }
         return shape;
@@ -250,7 +252,7 @@ final class RangeReader implements AutoCloseable {
                 return new Planned(false, null);
             }
             set(source, scope.keys().searchPathSql());
-            return new Planned(false, scope.keys().nth(source, interval, rows, condition(request)));
+            return new Planned(false, atSource(() -> scope.keys().nth(source, interval, rows, condition(request))));
         });
     }
 
@@ -372,14 +374,14 @@ final class RangeReader implements AutoCloseable {
     /** Rows and bytes. */
     private long[] copy(String from, String to) throws SQLException {
         CopyIn in = null;
-        CopyOut out = source.unwrap(PGConnection.class).getCopyAPI().copyOut(from);
+        CopyOut out = atSource(() -> source.unwrap(PGConnection.class).getCopyAPI().copyOut(from));
         try {
             in = target.unwrap(PGConnection.class).getCopyAPI().copyIn(to);
             byte[] block = new byte[BLOCK_BYTES];
             int filled = 0;
             long rows = 0;
             long bytes = 0;
-            for (byte[] row = out.readFromCopy(); row != null; row = out.readFromCopy()) {
+            for (byte[] row = atSource(out::readFromCopy); row != null; row = atSource(out::readFromCopy)) {
                 if (filled + row.length > block.length) {
                     in.writeToCopy(block, 0, filled);
                     filled = 0;
@@ -626,7 +628,8 @@ final class RangeReader implements AutoCloseable {
 
     private void connect() throws SQLException {
         if (source == null || source.isClosed()) {
-            Connection opened = open(config.source(), "sluice-apply reread");
+            Connection opened = atSource(() -> open(config.source(), "sluice-apply reread"));
+            LargeRow.refuse(opened);
             keep(opened, () -> source = opened);
             set(source, TextForm.sql());
             // its markers wait for no standby: the lane has them before that anyway
@@ -651,17 +654,33 @@ final class RangeReader implements AutoCloseable {
         return DriverManager.getConnection(Databases.url(database), properties);
     }
 
-    private static String ask(Connection connection, String sql) throws SQLException {
+    private interface SourceQuestion<T> {
+        T ask() throws SQLException;
+    }
+
+    private static <T> T atSource(SourceQuestion<T> question) throws SQLException {
+        try {
+            return question.ask();
+        } catch (SQLException e) {
+            throw new SourceSaid(e);
+        }
+    }
+
+    private String ask(Connection connection, String sql) throws SQLException {
         try (Statement statement = connection.createStatement();
                 ResultSet row = statement.executeQuery(sql)) {
             row.next();
             return row.getString(1);
+        } catch (SQLException e) {
+            throw connection == source ? new SourceSaid(e) : e;
         }
     }
 
-    private static void set(Connection connection, String sql) throws SQLException {
+    private void set(Connection connection, String sql) throws SQLException {
         try (Statement statement = connection.createStatement()) {
             statement.execute(sql);
+        } catch (SQLException e) {
+            throw connection == source ? new SourceSaid(e) : e;
         }
     }
 

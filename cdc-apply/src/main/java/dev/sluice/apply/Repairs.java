@@ -251,6 +251,11 @@ final class Repairs implements AutoCloseable {
         if (cause instanceof Error error) {
             throw error;
         }
+        Optional<LargeRow> large = LargeRow.in(cause);
+        if (large.isPresent()) {
+            again(now, large.get().getMessage());
+            return;
+        }
         again(now, cause instanceof SQLException e
                 ? "the source was not read (SQLSTATE %s)".formatted(e.getSQLState())
                 : "the source was not read: " + cause);

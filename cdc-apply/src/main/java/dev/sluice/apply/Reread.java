@@ -7,6 +7,7 @@ import dev.sluice.config.DatabaseConfig;
 import dev.sluice.config.Databases;
 import dev.sluice.config.TextForm;
 import dev.sluice.schemas.Failure;
+import dev.sluice.schemas.Stop;
 import dev.sluice.schemas.TableId;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
@@ -47,7 +48,8 @@ final class Reread implements AutoCloseable {
     private static final long PATIENCE_NANOS = Duration.ofSeconds(4).toNanos();
 
     private final DatabaseConfig source;
-    private final Map<TableId, Long> counts = new HashMap<>();
+    /** Rows that were there and rows that were not, by table. */
+    private final Map<Boolean, Map<TableId, Long>> counts = Map.of(true, new HashMap<>(), false, new HashMap<>());
     private Connection kept;
 
     Reread(DatabaseConfig source) {
@@ -74,7 +76,15 @@ final class Reread implements AutoCloseable {
         }
     }
 
-    private Failure.Retryable failed(TargetTable table, SQLException e) {
+    private Failure failed(TargetTable table, SQLException e) {
+        Optional<LargeRow> large = LargeRow.in(e);
+        if (large.isPresent()) {
+            return new Failure.Fatal(
+                    Stop.SETUP,
+                    "source %s: reading a row of %s again: %s".formatted(source.address(), table.source(), large.get().getMessage()),
+                    "SLUICE_JAVA_OPTS=-Xmx…",
+                    e);
+        }
         return new Failure.Retryable(
                 "source %s: reading a row of %s again (SQLSTATE %s)".formatted(source.address(), table.source(), e.getSQLState()),
                 e);
@@ -193,6 +203,7 @@ final class Reread implements AutoCloseable {
     private <T> T askOnce(Set<Long> transactions, Question<T> question) throws SQLException {
         if (kept == null) {
             kept = Databases.connectBriefly(source, "sluice-apply reread");
+            LargeRow.refuse(kept);
             try (Statement set = kept.createStatement()) {
                 set.execute(TextForm.sql());
             }
@@ -201,12 +212,12 @@ final class Reread implements AutoCloseable {
         return question.ask(kept);
     }
 
-    /** At the first row of a table, the second, the fourth and so on: there may be thousands. */
+    /** At the first row of a table of which the same is true, the second, the fourth and so on: there may be thousands. */
     private void say(TargetTable table, boolean isThere) {
-        long count = counts.merge(table.source(), 1L, Long::sum);
+        long count = counts.get(isThere).merge(table.source(), 1L, Long::sum);
         if (Long.bitCount(count) == 1) {
             log.warn(
-                    "{}: a row that a change of some columns presupposes is missing; {}, key columns {}; {} rows of it read again"
+                    "{}: a row that a change of some columns presupposes is missing; {}, key columns {}; {} such rows of it"
                             + " since this run began; somebody else writes to the target, its first copy was not whole, a condition"
                             + " has left rows out, or it is being read from the source",
                     table.id(),

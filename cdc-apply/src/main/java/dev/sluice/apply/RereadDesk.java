@@ -696,7 +696,7 @@ final class RereadDesk implements AutoCloseable {
         }
         desk.reader.giveUp();
         giveBack(desk);
-        Failure sorted = RereadFailures.sorted(work.source(), cause);
+        Failure sorted = RereadFailures.sorted(work.source(), !work.request().condition().isEmpty(), cause);
         if (sorted instanceof Failure.Retryable) {
             work.retryLater();
             log.info("lane {}: reading {}: {}; trying again", lane.name(), work.source(), sorted.getMessage());

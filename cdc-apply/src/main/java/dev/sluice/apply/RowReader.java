@@ -71,6 +71,7 @@ final class RowReader implements AutoCloseable {
     }
 
     private static Rows read(Connection connection, TableId table, List<Key> keys) throws SQLException, InterruptedException {
+        LargeRow.refuse(connection);
         execute(connection, TextForm.sql());
         execute(connection, "SET search_path = pg_catalog; SET quote_all_identifiers = off; SET synchronous_commit = local");
         SourceSnapshot snapshot = snapshot(connection);

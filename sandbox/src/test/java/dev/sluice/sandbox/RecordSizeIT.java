@@ -93,6 +93,37 @@ class RecordSizeIT {
     }
 
     @Test
+    void aRowThatIsTooLargeToBeReadFailsItsTableAndNoOther() {
+        try (Pipeline small = Pipeline.on(servers, "heavy")
+                .jvm(process -> List.of("-Xmx64m", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError"))
+                .kafka("maxRecordBytes: 1MB")
+                .backfilling()
+                .carrying("paper", "other")) {
+            small.onBoth("CREATE TABLE paper (no int PRIMARY KEY, scan text); CREATE TABLE other (no int PRIMARY KEY)");
+            small.onSource("INSERT INTO paper SELECT 1, repeat('secret', 10000000); INSERT INTO other VALUES (1)");
+            small.startCapture();
+            Child apply = small.startApply();
+            small.awaitStreaming();
+            apply.awaitLog("applying after", Duration.ofSeconds(60));
+
+            Await.until("a table has failed, the other is done", Duration.ofSeconds(60), () -> small.askTarget(
+                            "SELECT coalesce(string_agg(state, ' ' ORDER BY source_table), '') FROM sluice.reread")
+                    .equals("done failed"));
+
+            assertThat(small.askTarget("SELECT message FROM sluice.reread WHERE state = 'failed'"))
+                    .contains("source: reading public.paper: a row of 60000003 bytes is more than a quarter of the heap", "-Xmx");
+            small.onSource("DELETE FROM paper; INSERT INTO paper VALUES (2, 'light')");
+            small.onTarget("UPDATE sluice.reread SET state = 'requested', requested_at = clock_timestamp() WHERE state = 'failed'");
+            small.awaitCaughtUp();
+            Await.until("all is done", Duration.ofSeconds(60), () ->
+                    small.askTarget("SELECT count(*) FROM sluice.reread WHERE state = 'done'").equals("2"));
+            small.assertEqual();
+            assertThat(apply.isAlive()).isTrue();
+            assertThat(apply.log()).doesNotContain("secretsecret");
+        }
+    }
+
+    @Test
     void aLimitThatTheHeapHasNoRoomForIsRefusedAtTheStart() {
         try (Pipeline small = Pipeline.on(servers, "roomless")
                 .jvm(process -> List.of("-Xmx64m", "-XX:+UseSerialGC"))

@@ -150,7 +150,7 @@ class RepairIT {
             pipeline.onSource("INSERT INTO hot SELECT n, 0, repeat(md5(n::text), 200), 'a' FROM generate_series(1, 8) AS n;"
                     + " INSERT INTO price SELECT n, 0 FROM generate_series(1, 8) AS n");
             pipeline.awaitCaughtUp();
-            for (int i = 0; i < 10; i++) {
+            for (int i = 0; i < 6; i++) {
                 AtomicBoolean isOver = new AtomicBoolean();
                 Random writing = new Random(random.nextLong());
                 CompletableFuture<Void> writer = CompletableFuture.runAsync(() -> write(pipeline, writing, isOver));
