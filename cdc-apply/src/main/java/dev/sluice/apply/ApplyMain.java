@@ -3,6 +3,7 @@ package dev.sluice.apply;
 import dev.sluice.config.PipelineConfig;
 import dev.sluice.process.LaneThreads;
 import dev.sluice.process.Processes;
+import dev.sluice.process.RecordHeap;
 import dev.sluice.process.StopSignal;
 import dev.sluice.schemas.Stop;
 import java.nio.file.Path;
@@ -45,6 +46,7 @@ public final class ApplyMain implements Callable<Integer> {
      * @throws dev.sluice.schemas.Failure.Fatal if a person is needed
      */
     public static Stop run(PipelineConfig config, StopSignal stop, ApplyStats stats) {
+        RecordHeap.require(config.kafka());
         LaneThreads.run(config, "apply", stop, lane -> new ApplyLane(config, lane, stop, stats).run());
         return Stop.CLEAN;
     }

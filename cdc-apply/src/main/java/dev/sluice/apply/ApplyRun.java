@@ -87,6 +87,9 @@ final class ApplyRun {
             if (!RereadStore.isThere(target)) {
                 RereadStore.createTables(target);
             }
+            if (!RepairStore.isThere(target)) {
+                RepairStore.createTable(target);
+            }
             target.commit();
             first = progress.read(target);
             isBeyond = first.isBeyond() || nextLarge.isBeyond;

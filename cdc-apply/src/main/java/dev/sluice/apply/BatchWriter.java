@@ -11,6 +11,8 @@ import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.stream.Collectors;
 import org.apache.kafka.common.TopicPartition;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -112,6 +114,7 @@ final class BatchWriter {
     void write(List<SourceTransaction> batch, boolean isAll) throws SQLException {
         List<RowChange> changes = new ArrayList<>();
         batch.forEach(transaction -> changes.addAll(transaction.changes()));
+        writer.awaitedAtSource(batch.stream().map(SourceTransaction::xid).collect(Collectors.toSet()));
         try {
             tables.deferConstraints(target);
             writer.writeAsSets(changes);
@@ -138,6 +141,7 @@ final class BatchWriter {
             }
             for (int i = 0; i < batch.size(); i++) {
                 tables.deferConstraints(target);
+                writer.awaitedAtSource(Set.of(batch.get(i).xid()));
                 writer.writeInOrder(batch.get(i).changes());
                 commit(batch.subList(i, i + 1), isAll && i == batch.size() - 1);
             }
@@ -162,6 +166,7 @@ final class BatchWriter {
     }
 
     private void writeLarge(SourceTransaction part, boolean isLast) throws SQLException {
+        writer.awaitedAtSource(Set.of(part.xid()));
         try {
             if (nextLarge.isInOrder) {
                 if (largeInOrder == null) {
@@ -215,6 +220,7 @@ final class BatchWriter {
         target.commit();
         Failpoints.reach("apply.after-commit");
         rereads.afterCommit();
+        writer.awaitedAtSource(Set.of());
         position = next;
         changed.forEach(TargetTable::newsAreSaved);
         lock.used();

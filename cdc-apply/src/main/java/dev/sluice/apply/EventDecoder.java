@@ -128,6 +128,7 @@ final class EventDecoder {
         } else if (found != table.sourceWidth()) {
             throw new SchemaChange(table, columns(record));
         }
+        table.requireInputs();
     }
 
     /** The source columns that a change has, those left unchanged included, in its order. */

@@ -13,10 +13,12 @@ import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Collection;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Properties;
+import java.util.Set;
 import org.apache.kafka.clients.consumer.CloseOptions;
 import org.apache.kafka.clients.consumer.ConsumerConfig;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
@@ -184,6 +186,7 @@ final class HeldReplay {
         private final Progress progress;
         private final TargetWriter rows = TargetWriter.deletingForTruncate(target, tables);
         private Position position;
+        private final Set<Long> transactions = new HashSet<>();
         private SourceTransaction batch;
         private LaneRecord last;
 
@@ -198,6 +201,7 @@ final class HeldReplay {
                 batch = new SourceTransaction(record);
             }
             batch.add(decoder.decode(record, table), record);
+            transactions.add(record.xid());
             last = record;
             boolean isFull = batch.changes().size() >= config.apply().batchRows() || batch.bytes() >= config.apply().batchBytes();
             if (isFull && !record.has(Headers.NEW_KEY)) {
@@ -221,10 +225,12 @@ final class HeldReplay {
                 writeOnce(ended, true);
             }
             batch = null;
+            transactions.clear();
         }
 
         private void writeOnce(Optional<HeldTables> ended, boolean isInOrder) throws SQLException {
             tables.deferConstraints(target);
+            rows.awaitedAtSource(transactions);
             if (batch != null && isInOrder) {
                 rows.writeInOrder(batch.changes());
             } else if (batch != null) {

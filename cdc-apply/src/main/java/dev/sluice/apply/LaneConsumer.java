@@ -72,6 +72,7 @@ final class LaneConsumer implements AutoCloseable {
     private final byte[] laneName;
     private final Set<String> names;
     private final Admin admin;
+    private final BoundedValues values = new BoundedValues(BUFFER_BYTES / 4);
     private final KafkaConsumer<byte[], byte[]> consumer;
     private final Map<String, String> topicIds = new TreeMap<>();
     private final Map<TopicPartition, TopicPartition> partitions = new HashMap<>();
@@ -198,7 +199,7 @@ final class LaneConsumer implements AutoCloseable {
         settings.put(ConsumerConfig.FETCH_MAX_BYTES_CONFIG, Long.toString(Math.max(1 << 20, BUFFER_BYTES / 4)));
         settings.put(ConsumerConfig.MAX_PARTITION_FETCH_BYTES_CONFIG, "1048576");
         settings.put(ConsumerConfig.DEFAULT_API_TIMEOUT_MS_CONFIG, ANSWER_MILLIS);
-        return new KafkaConsumer<>(settings, new ByteArrayDeserializer(), new ByteArrayDeserializer());
+        return new KafkaConsumer<>(settings, new ByteArrayDeserializer(), values);
     }
 
     private void assign(Map<String, TopicDescription> topics, Map<TopicPartition, Offset> saved) {
@@ -254,6 +255,7 @@ final class LaneConsumer implements AutoCloseable {
     void poll(Duration timeout) {
         ConsumerRecords<byte[], byte[]> records;
         try {
+            values.begin();
             records = consumer.poll(timeout);
         } catch (OffsetOutOfRangeException e) {
             e.offsetOutOfRangePartitions().forEach((partition, offset) -> log.warn(
@@ -263,8 +265,14 @@ final class LaneConsumer implements AutoCloseable {
         } catch (KafkaException e) {
             throw new Failure.Retryable("kafka: reading: " + e.getMessage(), e);
         }
-        for (ConsumerRecord<byte[], byte[]> record : records) {
-            offer(record);
+        for (TopicPartition partition : records.partitions()) {
+            for (ConsumerRecord<byte[], byte[]> record : records.records(partition)) {
+                if (BoundedValues.isLeftOut(record.value())) {
+                    consumer.seek(partition, record.offset());
+                    break;
+                }
+                offer(record);
+            }
         }
         pauseWhoIsAhead();
     }

@@ -11,6 +11,7 @@ import org.apache.kafka.common.header.Header;
 /**
  * A record of a lane with its place in the lane.
  *
+ * @param kafka null on a {@link #bare} one
  * @param end end LSN of the source transaction if this is its last record, else null
  * @param committedMicros commit time of that transaction, microseconds since 1970 UTC; 0 if this is not its last record
  */
@@ -37,6 +38,11 @@ record LaneRecord(
     private static byte[] value(ConsumerRecord<byte[], byte[]> kafka, String header) {
         Header found = kafka.headers().lastHeader(header);
         return found == null ? null : found.value();
+    }
+
+    /** Its place without its content, which may be large. */
+    LaneRecord bare() {
+        return new LaneRecord(null, partition, epoch, seq, end, committedMicros);
     }
 
     boolean endsTransaction() {

@@ -4,6 +4,7 @@ import dev.sluice.apply.RereadStore.Range;
 import dev.sluice.apply.RowChange.Key;
 import dev.sluice.apply.TableReread.Piece;
 import dev.sluice.apply.TableReread.Scope;
+import dev.sluice.apply.TargetTable.Filling;
 import dev.sluice.apply.TargetTable.Suppressed;
 import dev.sluice.catalog.Catalog;
 import dev.sluice.catalog.Column;
@@ -38,6 +39,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.postgresql.PGConnection;
 import org.postgresql.copy.CopyIn;
 import org.postgresql.copy.CopyOut;
@@ -146,7 +148,7 @@ final class RangeReader implements AutoCloseable {
                                 .formatted(request.source()),
                         null);
             }
-            Scope scope = new Scope(keys, isNew ? isEmpty : request.wasEmpty(), hasOtherUnique, isPartial);
+            Scope scope = new Scope(keys, isNew ? isEmpty : request.wasEmpty(), hasOtherUnique, isPartial, table.isComputed());
             List<Range> done = isNew ? List.of() : ascending(keys, store.ranges(target, request.source(), keys));
             target.commit();
             Set<Long> running = isNew ? SourceSnapshot.parse(ask(source, CURRENT_SNAPSHOT)).runningInStream() : Set.of();
@@ -274,18 +276,19 @@ final class RangeReader implements AutoCloseable {
             TableShape shape = requireKey(request.source(), scope);
             List<String> columns = columns(shape, table);
             begin(table);
+            Map<String, String> inputs = table.stagedInputs();
             if (!scope.isDirect()) {
-                stage(table, columns);
+                stage(table, columns, inputs);
             }
             SourceSnapshot snapshot = snapshot(passed);
             Lsn until = Lsn.parse(ask(source, "SELECT pg_catalog.pg_current_wal_insert_lsn()::text"));
             String from = "SELECT %s FROM %s WHERE %s%s".formatted(
-                    selected(columns, table.mapping()),
+                    selected(columns, inputs, table.mapping()),
                     table.source().quoted(),
                     scope.keys().hasKey() ? scope.keys().within(source.unwrap(PGConnection.class), range) : "true",
                     condition(request));
             String to = "COPY %s (%s) FROM STDIN".formatted(
-                    (scope.isDirect() ? table.id() : STAGED).quoted(), targetNames(columns, table.mapping()));
+                    (scope.isDirect() ? table.id() : STAGED).quoted(), stagedNames(columns, inputs, table));
             long[] copied = copy("COPY (" + from + ") TO STDOUT", to);
             source.commit();
             mark();
@@ -312,9 +315,11 @@ final class RangeReader implements AutoCloseable {
         }
     }
 
-    private void stage(TargetTable table, List<String> columns) throws SQLException {
+    /** @param inputs what columns are computed from beside those that are carried, as {@link TargetTable#stagedInputs} gives it */
+    private void stage(TargetTable table, List<String> columns, Map<String, String> inputs) throws SQLException {
+        String names = inputs.values().stream().map(column -> ", " + column).collect(Collectors.joining());
         set(target, "CREATE TEMP TABLE %s ON COMMIT DROP AS SELECT %s FROM %s WITH NO DATA".formatted(
-                TableId.quote(STAGED.table()), targetNames(columns, table.mapping()), table.id().quoted()));
+                TableId.quote(STAGED.table()), targetNames(columns, table.mapping()) + names, table.id().quoted()));
     }
 
     /** Not before it sees what the lane has passed by: a commit shows in the log before it shows in snapshots. */
@@ -341,12 +346,13 @@ final class RangeReader implements AutoCloseable {
         }
     }
 
-    private String selected(List<String> columns, TableMapping mapping) throws SQLException {
+    private String selected(List<String> columns, Map<String, String> inputs, TableMapping mapping) throws SQLException {
         PGConnection escaper = source.unwrap(PGConnection.class);
         List<String> selected = new ArrayList<>(columns.stream().map(TableId::quote).toList());
         for (String constant : mapping.constants().values()) {
             selected.add("'" + escaper.escapeLiteral(constant) + "'");
         }
+        inputs.keySet().forEach(input -> selected.add(TableId.quote(input)));
         return String.join(", ", selected);
     }
 
@@ -354,6 +360,13 @@ final class RangeReader implements AutoCloseable {
         List<String> names = new ArrayList<>(columns.stream().map(mapping::targetColumn).toList());
         names.addAll(mapping.constants().keySet());
         return names.stream().map(TableId::quote).collect(Collectors.joining(", "));
+    }
+
+    private static String stagedNames(List<String> columns, Map<String, String> inputs, TargetTable table) {
+        return targetNames(columns, table.mapping())
+                + inputs.keySet().stream()
+                        .map(input -> ", " + TableId.quote(table.stagedName(input)))
+                        .collect(Collectors.joining());
     }
 
     /** Rows and bytes. */
@@ -478,18 +491,20 @@ final class RangeReader implements AutoCloseable {
     /** Rows that are equal already are not written. */
     private static String mergeSql(TargetTable table, List<Column> columns, List<String> key) {
         String names = quoted(columns.stream().map(Column::name).toList());
-        String insert = "INSERT INTO %s AS t (%s)%s SELECT %s FROM %s".formatted(
+        List<Filling> computed = table.stagedFillings("s");
+        String insert = "INSERT INTO %s AS t (%s)%s SELECT %s FROM %s AS s".formatted(
                 table.id().quoted(),
-                names,
+                names + computed.stream().map(one -> ", " + TableId.quote(one.column())).collect(Collectors.joining()),
                 columns.stream().anyMatch(Column::identityAlways) ? " OVERRIDING SYSTEM VALUE" : "",
-                names,
+                names + computed.stream().map(one -> ", " + one.sql()).collect(Collectors.joining()),
                 STAGED.quoted());
         if (key.isEmpty()) {
             return insert;
         }
-        List<String> changed = columns.stream()
-                .filter(column -> !column.identityAlways())
-                .map(column -> TableId.quote(column.name()))
+        List<String> changed = Stream.concat(
+                        columns.stream().filter(column -> !column.identityAlways()).map(Column::name),
+                        computed.stream().map(Filling::column))
+                .map(TableId::quote)
                 .toList();
         String conflict = " ON CONFLICT (" + quoted(key) + ") DO ";
         return changed.isEmpty()
@@ -521,17 +536,23 @@ final class RangeReader implements AutoCloseable {
             TableMapping mapping = table.mapping();
             TableShape shape = requireKey(reread.source(), scope);
             Set<String> unique = Set.copyOf(otherUnique(table, true));
+            List<Filling> computed =
+                    table.stagedFillings("s").stream().filter(one -> unique.contains(one.column())).toList();
+            boolean isComputed = !computed.isEmpty();
+            Map<String, String> inputs = isComputed ? table.stagedInputs() : Map.of();
             List<String> columns = shape.columns().stream()
                     .map(Column::name)
                     .filter(name -> isCarried(table, name)
-                            && (shape.keyColumns().contains(name) || unique.contains(mapping.targetColumn(name))))
+                            && (shape.keyColumns().contains(name) || unique.contains(mapping.targetColumn(name))
+                                    || isComputed && !table.computedFrom(name).isEmpty()))
                     .toList();
             begin(table);
-            stage(table, columns);
+            stage(table, columns, inputs);
             snapshot(passed);
             copy(
-                    "COPY (SELECT %s FROM %s) TO STDOUT".formatted(selected(columns, mapping), table.source().quoted()),
-                    "COPY %s (%s) FROM STDIN".formatted(STAGED.quoted(), targetNames(columns, mapping)));
+                    "COPY (SELECT %s FROM %s) TO STDOUT"
+                            .formatted(selected(columns, inputs, mapping), table.source().quoted()),
+                    "COPY %s (%s) FROM STDIN".formatted(STAGED.quoted(), stagedNames(columns, inputs, table)));
             Lsn until = Lsn.parse(ask(source, "SELECT pg_catalog.pg_current_wal_insert_lsn()::text"));
             source.commit();
             List<String> key = scope.keys().names(mapping);
@@ -542,7 +563,11 @@ final class RangeReader implements AutoCloseable {
                     .map(name -> key.contains(name)
                             ? table.same(name, "s." + TableId.quote(name), "t." + TableId.quote(name))
                             : "s.%1$s::text IS NOT DISTINCT FROM t.%1$s::text".formatted(TableId.quote(name)))
-                    .collect(Collectors.joining(" AND "));
+                    .collect(Collectors.joining(" AND "))
+                    + computed.stream()
+                            .map(one -> " AND %s::text IS NOT DISTINCT FROM t.%s::text"
+                                    .formatted(one.sql(), TableId.quote(one.column())))
+                            .collect(Collectors.joining());
             set(target, "CREATE TEMP TABLE %s ON COMMIT DROP AS SELECT %s FROM %s AS t WHERE NOT EXISTS (SELECT 1 FROM %s AS s WHERE %s)"
                     .formatted(TableId.quote(SURPLUS.table()), quoted(key), table.id().quoted(), STAGED.quoted(), same));
             mark();

@@ -13,27 +13,38 @@ import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
+import java.sql.Types;
+import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
+import java.util.IdentityHashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Reads single rows again from the source: those that a change presupposes and the target does not have.
+ * Reads single rows again from the source: those that a change presupposes and the target does not have, and long values that
+ * a change did not send and that columns are computed from.
  *
  * <p>The row comes as it is now, which may be later than the change; the changes between then and now follow in the stream
- * and end where the row is already. A row that is gone at the source is gone here when the stream gets there.
+ * and end where the row is already. A row that is gone at the source is gone here when the stream gets there. It is never
+ * earlier than the change: a commit shows in the log before it shows in snapshots, so that is waited for.
  *
  * <p>Threads: the lane's, or that of a reader for which the lane waits. The connection is kept from one row to the next: where
  * a condition has left rows out there may be many.
  */
 final class Reread implements AutoCloseable {
     private static final Logger log = LoggerFactory.getLogger(Reread.class);
+
+    private static final long PATIENCE_NANOS = Duration.ofSeconds(4).toNanos();
 
     private final DatabaseConfig source;
     private final Map<TableId, Long> counts = new HashMap<>();
@@ -46,43 +57,137 @@ final class Reread implements AutoCloseable {
     /**
      * The row that the change leaves behind, whole; empty if the source does not have it any more.
      *
+     * @param transactions of the source, 32 bits, that must have been seen
      * @throws Failure.Retryable if the source cannot be asked
      */
-    Optional<RowChange> row(RowChange change) {
+    Optional<RowChange> row(RowChange change, Set<Long> transactions) {
         TargetTable table = change.table();
         try {
-            Optional<RowChange> row = readOnce(change);
+            Optional<RowChange> row = readOnce(change, transactions);
             say(table, row.isPresent());
             return row;
         } catch (SQLException e) {
-            throw new Failure.Retryable(
-                    "source %s: reading a row of %s again (SQLSTATE %s)"
-                            .formatted(source.address(), table.source(), e.getSQLState()),
-                    e);
+            throw failed(table, e);
+        }
+    }
+
+    private Failure.Retryable failed(TargetTable table, SQLException e) {
+        return new Failure.Retryable(
+                "source %s: reading a row of %s again (SQLSTATE %s)".formatted(source.address(), table.source(), e.getSQLState()),
+                e);
+    }
+
+    /**
+     * The changes, each with the values of {@link TargetTable#lackedInputs} as the source has them now under its key. One whose
+     * row is gone is left out.
+     *
+     * @param transactions of the source, 32 bits, that must have been seen
+     * @throws Failure.Retryable if the source cannot be asked
+     */
+    Map<RowChange, RowChange> withInputs(List<RowChange> changes, Set<Long> transactions) {
+        Map<TargetTable, Map<List<String>, List<RowChange>>> groups = new LinkedHashMap<>();
+        changes.forEach(change -> groups.computeIfAbsent(change.table(), table -> new LinkedHashMap<>())
+                .computeIfAbsent(change.table().lackedInputs(change), lacked -> new ArrayList<>())
+                .add(change));
+        Map<RowChange, RowChange> given = new IdentityHashMap<>();
+        TargetTable asked = changes.get(0).table();
+        try (Connection connection = Databases.connectBriefly(source, "sluice-apply reread")) {
+            awaitSeen(connection, transactions);
+            for (Map.Entry<TargetTable, Map<List<String>, List<RowChange>>> group : groups.entrySet()) {
+                asked = group.getKey();
+                TableShape shape = Catalog.read(connection, List.of(asked.source())).get(asked.source());
+                for (Map.Entry<List<String>, List<RowChange>> some : group.getValue().entrySet()) {
+                    List<String> lacked = some.getKey();
+                    if (shape != null && lacked.stream().allMatch(name -> shape.column(name).isPresent())) {
+                        giveInputs(connection, shape, lacked, some.getValue(), given);
+                    } // else the stream stops where the columns have gone
+                }
+            }
+            return given;
+        } catch (SQLException e) {
+            throw failed(asked, e);
+        }
+    }
+
+    private static void giveInputs(
+            Connection connection, TableShape shape, List<String> lacked, List<RowChange> changes, Map<RowChange, RowChange> given)
+            throws SQLException {
+        TargetTable table = changes.get(0).table();
+        List<String> key = table.keyNames();
+        Map<String, ColumnType> types = keyTypes(connection, shape, key);
+        List<String> arrays = new ArrayList<>();
+        List<String> names = new ArrayList<>();
+        List<String> same = new ArrayList<>();
+        for (int i = 0; i < key.size(); i++) {
+            arrays.add("?::text[]");
+            names.add("k" + i);
+            ColumnType type = types.get(key.get(i));
+            same.add(type.same("s." + TableId.quote(key.get(i)), type.cast("k.k" + i)));
+        }
+        String sql = "SELECT k.n, "
+                + lacked.stream().map(name -> "s." + TableId.quote(name) + "::text").collect(Collectors.joining(", "))
+                + " FROM unnest(" + String.join(", ", arrays) + ") WITH ORDINALITY AS k(" + String.join(", ", names) + ", n) JOIN "
+                + table.source().quoted() + " AS s ON " + String.join(" AND ", same);
+        ArrayText text = new ArrayText();
+        try (PreparedStatement query = connection.prepareStatement(sql)) {
+            for (int i = 0; i < key.size(); i++) {
+                int index = i;
+                query.setObject(i + 1, text.of(changes, change -> change.key().values().get(index)), Types.OTHER);
+            }
+            try (ResultSet row = query.executeQuery()) {
+                while (row.next()) {
+                    RowChange change = changes.get(row.getInt(1) - 1);
+                    Map<String, String> inputs = new HashMap<>();
+                    for (int i = 0; i < lacked.size(); i++) {
+                        inputs.put(lacked.get(i), row.getString(i + 2));
+                    }
+                    given.put(change, table.with(change, inputs));
+                }
+            }
+        }
+    }
+
+    private static void awaitSeen(Connection connection, Set<Long> transactions) throws SQLException {
+        try (Statement query = connection.createStatement()) {
+            query.execute(TextForm.sql());
+            long began = System.nanoTime();
+            while (true) {
+                try (ResultSet row = query.executeQuery("SELECT pg_catalog.pg_current_snapshot()::text")) {
+                    row.next();
+                    if (transactions.stream().allMatch(SourceSnapshot.parse(row.getString(1))::sees)) {
+                        return;
+                    }
+                }
+                if (System.nanoTime() - began > PATIENCE_NANOS) {
+                    throw new Failure.Retryable("the source does not show a transaction yet that it has sent: its commit waits for a standby", null);
+                }
+                TimeUnit.MILLISECONDS.sleep(1);
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new Failure.Retryable("interrupted", e);
         }
     }
 
     /** A connection that was kept may have been cut since. */
-    private Optional<RowChange> readOnce(RowChange change) throws SQLException {
+    private Optional<RowChange> readOnce(RowChange change, Set<Long> transactions) throws SQLException {
         boolean isKept = kept != null;
         try {
-            return read(change);
+            return read(change, transactions);
         } catch (SQLException e) {
             close();
             if (isKept) {
-                return read(change);
+                return read(change, transactions);
             }
             throw e;
         }
     }
 
-    private Optional<RowChange> read(RowChange change) throws SQLException {
+    private Optional<RowChange> read(RowChange change, Set<Long> transactions) throws SQLException {
         if (kept == null) {
             kept = Databases.connectBriefly(source, "sluice-apply reread");
-            try (Statement set = kept.createStatement()) {
-                set.execute(TextForm.sql());
-            }
         }
+        awaitSeen(kept, transactions);
         TableId table = change.table().source();
         TableShape shape = Catalog.read(kept, List.of(table)).get(table);
         return shape == null ? Optional.empty() : read(kept, change, shape);
@@ -117,6 +222,7 @@ final class Reread implements AutoCloseable {
 
     private static Optional<RowChange> read(Connection connection, RowChange change, TableShape shape) throws SQLException {
         TargetTable table = change.table();
+        table.requireInputsIn(shape);
         List<String> columns = table.sourceColumns(shape);
         Map<String, ColumnType> types = keyTypes(connection, shape, table.keyNames());
         String sql = "SELECT "

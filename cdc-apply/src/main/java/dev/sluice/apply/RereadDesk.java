@@ -83,6 +83,7 @@ final class RereadDesk implements AutoCloseable {
     private final ExecutorService asking;
     private final SlowQuestion<Optional<Checkpoint>> checkpoint;
     private final SlowQuestion<SourceSnapshot> snapshot;
+    private final Repairs repairs;
     private Set<TableId> carried = Set.of();
     private long carriedEpoch;
     private long lookedAt;
@@ -140,6 +141,7 @@ final class RereadDesk implements AutoCloseable {
                 "lane %s: source %s, which transactions it shows".formatted(lane.name(), config.source().address()),
                 asking,
                 this::currentSnapshot);
+        this.repairs = new Repairs(new RepairStore(config.nameInTarget(lane)), lock, new RowReader(config.source()));
     }
 
     /**
@@ -236,6 +238,7 @@ final class RereadDesk implements AutoCloseable {
      * @throws Failure.Retryable if the source does not say which keys lie in ranges that are done
      */
     void open(TargetTables tables, Map<String, TargetTable> byTopic) throws SQLException {
+        repairs.open(tables, byTopic);
         for (TargetTable table : byTopic.values()) {
             RereadStore.Table request = requests.get(table.source());
             if (request != null) {
@@ -282,7 +285,7 @@ final class RereadDesk implements AutoCloseable {
 
     /** Something is being read, so the lane should come by soon. */
     boolean isBusy() {
-        return desks.stream().anyMatch(desk -> desk.work != null);
+        return repairs.isBusy() || desks.stream().anyMatch(desk -> desk.work != null);
     }
 
     // ---- the stream
@@ -296,6 +299,7 @@ final class RereadDesk implements AutoCloseable {
 
     /** Leaves in the transactions what is to be applied now. */
     void route(List<SourceTransaction> batch) throws SQLException {
+        repairs.see(batch);
         if (unfinished.isEmpty()) {
             return;
         }
@@ -347,6 +351,7 @@ final class RereadDesk implements AutoCloseable {
         if (System.nanoTime() - lookedAt > LOOK_NANOS && look()) {
             return true;
         }
+        repairs.turn(position, unfinished.keySet());
         lookWhatIsCarried(position);
         for (Desk desk : desks) {
             step(desk, position);
@@ -731,5 +736,6 @@ final class RereadDesk implements AutoCloseable {
         desks.forEach(desk -> desk.reader.close());
         asking.shutdownNow();
         router.close();
+        repairs.close();
     }
 }

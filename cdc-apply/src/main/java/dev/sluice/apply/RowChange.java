@@ -47,6 +47,7 @@ record RowChange(TargetTable table, Kind kind, Key key, String[] values, Key old
     }
 
     String value(int place) {
-        return place < values.length ? values[place] : ABSENT;
+        String value = place < values.length ? values[place] : ABSENT;
+        return isAbsent(value) ? table.copied(values, place) : value;
     }
 }

@@ -14,6 +14,8 @@ import dev.sluice.preflight.TargetPreflight;
 import dev.sluice.process.Finding;
 import dev.sluice.schemas.Failure;
 import dev.sluice.schemas.TableId;
+import dev.sluice.transform.ComputedColumn;
+import dev.sluice.transform.ComputedColumn.Input;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.sql.Statement;
@@ -54,6 +56,8 @@ final class SchemaDesk {
     private final RereadDesk rereads;
     private final Set<TableId> reread;
     private boolean hasUntried;
+    /** What this run computes columns with. */
+    private Optional<TargetTables> carried = Optional.empty();
     private final Set<TableId> watched = new TreeSet<>();
     private Map<TableId, TableShape> shapes = Map.of();
     private long lookedAt = System.nanoTime();
@@ -74,8 +78,10 @@ final class SchemaDesk {
         return columns;
     }
 
-    /** What preflight finds, without what is known of tables that are held. */
+    /** What preflight finds, without what is known of tables that are held. Tables that can be computed no more are held first. */
     List<Finding> findings() throws SQLException {
+        holdUncomputable();
+
         Set<String> held = heldTables.read(target).keySet().stream()
                 .flatMap(table -> mapping(table).stream())
                 .map(mapping -> "target " + mapping.target())
@@ -83,6 +89,22 @@ final class SchemaDesk {
         return withSource(source -> TargetPreflight.findings(source, target, config, lane)).stream()
                 .filter(finding -> !held.contains(finding.subject()))
                 .toList();
+    }
+
+    /** Only tables of which rows have been applied: what has never been right is for a person to set right before. */
+    private void holdUncomputable() throws SQLException {
+        Set<TableId> held = heldTables.read(target).keySet();
+        for (TableId table : columns.read(target).keySet()) {
+            Optional<TableMapping> mapping = mapping(table).filter(it -> !it.transform().isEmpty() && !held.contains(table));
+            if (mapping.isPresent()) {
+                List<Finding> misfits = misfits(table);
+                boolean isUncomputable = misfits.stream().anyMatch(finding -> mapping.get().transform().values().stream()
+                        .anyMatch(transform -> finding.problem().startsWith(transform.key() + ",")));
+                if (isUncomputable) {
+                    hold(stopped(table, misfits));
+                }
+            }
+        }
     }
 
     private interface Question<T> {
@@ -114,6 +136,7 @@ final class SchemaDesk {
      */
     TargetTables carried(Set<TableId> held, Map<String, TargetTable> byTopic) throws SQLException {
         TargetTables tables = TargetTables.read(target, lane, config.source(), reread);
+        carried = Optional.of(tables);
         Map<TableId, Columns> known = withoutAdded(columns.read(target));
         for (TableMapping mapping : lane.tables()) {
             if (!held.contains(mapping.source())) {
@@ -176,10 +199,18 @@ final class SchemaDesk {
         TableShape shape = shape(mapping);
         Optional<Columns> known = Optional.ofNullable(columns.read(target).get(table));
         Set<String> before = known.map(Columns::all).orElse(Set.of());
-        requireNoneGone(mapping, shape, before, change.columns());
+        requireNoneGone(change.table(), shape, before, change.columns());
         Set<String> ignored = new LinkedHashSet<>();
         List<String> added = new ArrayList<>();
         for (String column : change.columns()) {
+            if (!before.contains(column) && mapping.transform().containsKey(mapping.targetColumn(column))
+                    && !mapping.exclude().contains(column)) {
+                throw new TableStopped(
+                        table,
+                        "the source has a new column '%s', which would be written to what %s computes"
+                                .formatted(column, mapping.transform().get(mapping.targetColumn(column)).key()),
+                        "exclude '%s', or rename it; then start apply again".formatted(column));
+            }
             boolean isLacking = !mapping.exclude().contains(column) && shape.column(mapping.targetColumn(column)).isEmpty();
             if (isLacking && known.isPresent() && known.get().ignored().contains(column)) {
                 ignored.add(column);
@@ -222,12 +253,21 @@ final class SchemaDesk {
         return shape;
     }
 
-    private static void requireNoneGone(TableMapping mapping, TableShape shape, Set<String> before, Set<String> now) {
+    private static void requireNoneGone(TargetTable table, TableShape shape, Set<String> before, Set<String> now) {
+        TableMapping mapping = table.mapping();
         Set<String> filled = now.stream().map(mapping::targetColumn).collect(Collectors.toSet());
         Set<String> news = new TreeSet<>(now);
         news.removeAll(before);
         for (String column : before) {
             String name = mapping.targetColumn(column);
+            List<String> computed = now.contains(column) ? List.of() : table.computedFrom(column);
+            if (!computed.isEmpty()) {
+                throw new TableStopped(
+                        mapping.source(),
+                        "the source has dropped or renamed column '%s', which %s uses%s"
+                                .formatted(column, String.join(", ", computed), news.isEmpty() ? "" : ", new are " + news),
+                        "write another expression, and start apply again");
+            }
             if (!now.contains(column)
                     && !mapping.exclude().contains(column)
                     && !filled.contains(name)
@@ -330,6 +370,10 @@ final class SchemaDesk {
         if (!misfits.isEmpty()) {
             return Optional.of(stopped(table, misfits));
         }
+        Optional<TableStopped> retyped = retyped(table);
+        if (retyped.isPresent()) {
+            return retyped;
+        }
         TableOrder order = TargetTables.read(target, lane, config.source(), reread).order();
         TableId own = mapping(table).orElseThrow().target();
         for (TableId other : held) {
@@ -339,6 +383,30 @@ final class SchemaDesk {
             if (isRelated && !table.equals(other)) {
                 return Optional.of(new TableStopped(
                         table, "it is tied to %s by foreign keys, which is held".formatted(other), "see to that table"));
+            }
+        }
+        return Optional.empty();
+    }
+
+    /** A source column has another type than the one that this run computes with. The next run takes the new one. */
+    private Optional<TableStopped> retyped(TableId table) throws SQLException {
+        if (carried.isEmpty() || mapping(table).orElseThrow().transform().isEmpty()) {
+            return Optional.empty();
+        }
+        List<ComputedColumn> now = TargetTables.read(target, lane, config.source(), reread).transforms(table).columns();
+        for (ComputedColumn before : carried.get().transforms(table).columns()) {
+            for (ComputedColumn after : now) {
+                for (Map.Entry<String, Input> input : before.inputs().entrySet()) {
+                    Input other = after.inputs().getOrDefault(input.getKey(), input.getValue());
+                    if (after.column().equals(before.column()) && !other.equals(input.getValue())) {
+                        return Optional.of(new TableStopped(
+                                table,
+                                "the source has changed column '%s', which %s uses, from %s to %s"
+                                        .formatted(input.getKey(), before.key(), input.getValue().declared(), other.declared()),
+                                "`sluice resync --table %s`, since rows that came before were computed with the other type"
+                                        .formatted(table)));
+                    }
+                }
             }
         }
         return Optional.empty();

@@ -42,9 +42,10 @@ final class SourceTransaction {
 
     /** Its last record has arrived. */
     void end(LaneRecord last) {
-        end = last;
+        end = last.bare();
     }
 
+    /** Its last record, without the content. */
     LaneRecord end() {
         return end;
     }

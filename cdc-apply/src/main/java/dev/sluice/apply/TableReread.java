@@ -6,7 +6,6 @@ import dev.sluice.apply.RowChange.Kind;
 import dev.sluice.schemas.TableId;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.stream.IntStream;
 
 /**
  * One table that is being read again: what becomes of its changes until all of it is done.
@@ -43,11 +42,12 @@ final class TableReread {
      * @param wasEmpty the target had no rows when the reread began: ranges to do have none
      * @param isPartial only rows that fulfil a condition are read: all others are what the stream makes of them
      * @param hasOtherUnique the target keeps more unique than the key, so that old rows may be in the way of new ones
+     * @param isComputed columns of the target are computed, which staged rows are needed for
      */
-    record Scope(KeyOrder keys, boolean wasEmpty, boolean hasOtherUnique, boolean isPartial) {
+    record Scope(KeyOrder keys, boolean wasEmpty, boolean hasOtherUnique, boolean isPartial, boolean isComputed) {
         /** Rows can go into the target's table before the stream has come to them, since nothing there meets them. */
         boolean isDirect() {
-            return wasEmpty && !hasOtherUnique && !isPartial;
+            return wasEmpty && !hasOtherUnique && !isPartial && !isComputed;
         }
     }
 
@@ -135,7 +135,7 @@ final class TableReread {
     /** The target's table is empty, and all of it is to do; what is being read is of no use any more. */
     void truncated() {
         if (scope != null) {
-            scope = new Scope(scope.keys(), true, scope.hasOtherUnique(), scope.isPartial());
+            scope = new Scope(scope.keys(), true, scope.hasOtherUnique(), scope.isPartial(), scope.isComputed());
             isSwept = true;
         }
         intervals = new KeyIntervals<>();
@@ -190,16 +190,11 @@ final class TableReread {
                 return;
             }
             route(new RowChange(table, Kind.DELETE, change.oldKey(), null, null), xid, 0, oldPlace, now);
-            Kind kind = isWhole(change) ? Kind.UPSERT : Kind.PATCH;
+            Kind kind = table.isWhole(change) ? Kind.UPSERT : Kind.PATCH;
             route(new RowChange(table, kind, change.key(), change.values(), null), xid, bytes, place, now);
         } else {
             route(change, xid, bytes, place, now);
         }
-    }
-
-    private boolean isWhole(RowChange change) {
-        return IntStream.range(0, table.width())
-                .noneMatch(place -> table.isWritten(place) && RowChange.isAbsent(change.value(place)));
     }
 
     private void route(RowChange change, long xid, long bytes, int place, List<RowChange> applied) {

@@ -7,12 +7,14 @@ import dev.sluice.catalog.ForeignKey;
 import dev.sluice.catalog.TableShape;
 import dev.sluice.catalog.TableTriggers;
 import dev.sluice.config.DatabaseConfig;
+import dev.sluice.config.Databases;
 import dev.sluice.config.LaneConfig;
 import dev.sluice.config.TableMapping;
 import dev.sluice.config.TablePolicy.Triggers;
 import dev.sluice.schemas.Failure;
 import dev.sluice.schemas.Stop;
 import dev.sluice.schemas.TableId;
+import dev.sluice.transform.Transforms;
 import java.sql.Array;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
@@ -27,6 +29,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.stream.Collectors;
 
 /** What the writer needs to know of the target's catalog, read once at the start of a run. */
 final class TargetTables {
@@ -37,6 +40,8 @@ final class TargetTables {
     private final boolean hasDeferrable;
     private final TableOrder order;
     private final Reread reread;
+    /** By source table. */
+    private final Map<TableId, Transforms> transforms;
 
     private TargetTables(
             Map<TableId, TableShape> shapes,
@@ -45,7 +50,9 @@ final class TargetTables {
             Map<TableId, Suppressed> suppressed,
             boolean hasDeferrable,
             TableOrder order,
-            Reread reread) {
+            Reread reread,
+            Map<TableId, Transforms> transforms) {
+        this.transforms = transforms;
         this.shapes = shapes;
         this.types = types;
         this.cascading = cascading;
@@ -76,7 +83,43 @@ final class TargetTables {
                 suppressed,
                 hasDeferrable(target, ids),
                 new TableOrder(ids, foreignKeys),
-                new Reread(source));
+                new Reread(source),
+                transforms(target, lane, source, shapes));
+    }
+
+    /** @throws Failure.Retryable if the source cannot be asked for what columns are computed from */
+    private static Map<TableId, Transforms> transforms(
+            Connection target, LaneConfig lane, DatabaseConfig source, Map<TableId, TableShape> shapes) throws SQLException {
+        List<TableMapping> computed = lane.tables().stream()
+                .filter(mapping -> !mapping.transform().isEmpty() && shapes.containsKey(mapping.target()))
+                .toList();
+        Map<TableId, Transforms> transforms = new HashMap<>();
+        if (computed.isEmpty()) {
+            return transforms;
+        }
+        try (Connection asked = Databases.connectBriefly(source, "sluice-apply transform")) {
+            Map<TableId, TableShape> sources = Catalog.read(asked, computed.stream().map(TableMapping::source).toList());
+            for (TableMapping mapping : computed) {
+                TableShape from = sources.get(mapping.source());
+                transforms.put(
+                        mapping.source(),
+                        from == null ? Transforms.NONE : Transforms.read(asked, target, mapping, from, shapes.get(mapping.target())));
+            }
+            return transforms;
+        } catch (SQLException e) {
+            if (!target.isValid(1)) {
+                throw e;
+            }
+            throw new Failure.Retryable(
+                    "source %s: asking for the types of columns that others are computed from: %s (SQLSTATE %s)"
+                            .formatted(source.address(), Databases.reason(e), e.getSQLState()),
+                    e);
+        }
+    }
+
+    /** As they were found when this was read. */
+    Transforms transforms(TableId source) {
+        return transforms.getOrDefault(source, Transforms.NONE);
     }
 
     /** Target tables whose foreign keys cannot hold while the tables are read again, in either direction. */
@@ -154,6 +197,7 @@ final class TargetTables {
     /**
      * @param known the source columns that the table's rows have had before
      * @throws Failure.Fatal if the target has no such table, or lacks one of those columns
+     * @throws TableStopped if a column cannot be computed
      */
     TargetTable of(TableMapping mapping, Optional<Columns> known) {
         TableShape shape = shapes.get(mapping.target());
@@ -163,13 +207,31 @@ final class TargetTables {
                     "target table %s is missing".formatted(mapping.target()),
                     "create it, or correct tables[].target");
         }
+        Transforms computed = transforms(mapping.source());
+        if (computed.columns().size() < mapping.transform().size()) {
+            throw stopped(mapping, computed);
+        }
         return new TargetTable(
                 mapping,
                 shape,
                 types,
                 cascading.contains(mapping.target()),
                 suppressed.getOrDefault(mapping.target(), Suppressed.NONE),
+                computed.columns(),
                 known);
+    }
+
+    private static TableStopped stopped(TableMapping mapping, Transforms computed) {
+        return computed.problems().isEmpty()
+                ? new TableStopped(
+                        mapping.source(),
+                        "the source has no such table any more, and columns are computed from its types",
+                        "take it out of tables")
+                : new TableStopped(
+                        mapping.source(),
+                        computed.problems().stream().map(Transforms.Problem::text).collect(Collectors.joining("; ")),
+                        computed.problems().stream().map(Transforms.Problem::cure).distinct().collect(Collectors.joining(" | "))
+                                + "; then start apply again");
     }
 
     /** At the beginning of a transaction: checks that can wait for its end do. */

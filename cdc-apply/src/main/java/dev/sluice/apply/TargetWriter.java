@@ -3,6 +3,7 @@ package dev.sluice.apply;
 import dev.sluice.apply.MicroBatch.Rows;
 import dev.sluice.apply.MicroBatch.Step;
 import dev.sluice.apply.RowChange.Kind;
+import dev.sluice.apply.TargetTable.OneRow;
 import dev.sluice.apply.TargetTable.Suppressed;
 import dev.sluice.process.Failpoints;
 import dev.sluice.schemas.Failure;
@@ -16,15 +17,15 @@ import java.sql.Statement;
 import java.sql.Types;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collection;
 import java.util.Comparator;
 import java.util.HashMap;
+import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
-import java.util.function.IntFunction;
 import java.util.function.Predicate;
 import java.util.stream.Collectors;
 
@@ -57,6 +58,10 @@ final class TargetWriter {
     private TargetTable last;
     /** The session's role is that of a replica, in which ordinary triggers do not fire. */
     private boolean isReplica;
+    /** Of the source, of which changes are being written, 32 bits. */
+    private Set<Long> transactions = Set.of();
+    /** What was read at the source for changes of these transactions; some are tried again and again. */
+    private final Map<RowChange, RowChange> given = new IdentityHashMap<>();
 
     TargetWriter(Connection connection, TargetTables tables) {
         this(connection, tables, false);
@@ -79,6 +84,12 @@ final class TargetWriter {
         this.reread = tables.reread();
     }
 
+    /** The changes that come are of these transactions of the source: what is read there must not be of a time before them. */
+    void awaitedAtSource(Set<Long> transactions) {
+        this.transactions = transactions;
+        given.clear();
+    }
+
     /** The table of the last statement; null if there was none. */
     TargetTable last() {
         return last;
@@ -87,10 +98,12 @@ final class TargetWriter {
     /** @throws SQLException with the server's state, or {@link NeedsOrder}; the transaction is then spoilt */
     void writeAsSets(List<RowChange> changes) throws SQLException {
         isReplica = false; // whatever a refused set had set, its rollback has taken back
-        for (Step step : MicroBatch.fold(changes).orElseThrow(NeedsOrder::new)) {
+        List<Step> steps = MicroBatch.fold(changes).orElseThrow(NeedsOrder::new);
+        giveInputsTo(steps);
+        for (Step step : steps) {
             truncate(step.truncated());
             for (RowChange move : step.moves()) {
-                move(move);
+                move(given.getOrDefault(move, move));
             }
             List<TargetTable> tables = new ArrayList<>(step.rows().keySet());
             tables.sort(Comparator.comparing(TargetTable::id, order.parentsFirst()));
@@ -100,7 +113,9 @@ final class TargetWriter {
                 for (Map.Entry<Written, List<RowChange>> some : bySameColumns(rows.of(Kind.UPSERT)).entrySet()) {
                     upsert(some.getKey(), some.getValue());
                 }
-                for (Map.Entry<Written, List<RowChange>> some : bySameColumns(rows.of(Kind.PATCH)).entrySet()) {
+                List<RowChange> patches = rows.of(Kind.PATCH);
+                patches.replaceAll(change -> given.getOrDefault(change, change));
+                for (Map.Entry<Written, List<RowChange>> some : bySameColumns(patches).entrySet()) {
                     patch(some.getKey(), some.getValue());
                 }
             }
@@ -109,6 +124,32 @@ final class TargetWriter {
         }
         role(false);
         Failpoints.reach("apply.in-transaction");
+    }
+
+    /** To changes that lack what columns are computed from. */
+    private void giveInputsTo(List<Step> steps) {
+        List<RowChange> lacking = new ArrayList<>();
+        for (Step step : steps) {
+            step.moves().stream().filter(TargetWriter::lacksInputs).forEach(lacking::add);
+            step.rows().forEach((table, rows) -> {
+                if (table.isComputed()) {
+                    rows.of(Kind.PATCH).stream().filter(TargetWriter::lacksInputs).forEach(lacking::add);
+                }
+            });
+        }
+        giveInputs(lacking);
+    }
+
+    private void giveInputs(Collection<RowChange> lacking) {
+        List<RowChange> asked = lacking.stream().filter(change -> !given.containsKey(change)).toList();
+        if (!asked.isEmpty()) {
+            Map<RowChange, RowChange> found = reread.withInputs(asked, transactions);
+            asked.forEach(change -> given.put(change, found.getOrDefault(change, change)));
+        }
+    }
+
+    private static boolean lacksInputs(RowChange change) {
+        return change.table().isComputed() && !change.table().lackedInputs(change).isEmpty();
     }
 
     /**
@@ -156,7 +197,9 @@ final class TargetWriter {
             @Override
             public Optional<SQLException> attemptAnew(List<RowChange> old, List<RowChange> anew) throws SQLException {
                 return TargetWriter.this.attempt(() -> {
-                    List<RowChange> whole = completed(anew, old);
+                    giveInputs(anew.stream().filter(TargetWriter::lacksInputs).toList());
+                    List<RowChange> whole =
+                            completed(anew.stream().map(change -> given.getOrDefault(change, change)).toList(), old);
                     deleteAll(old);
                     writeAsSets(whole);
                 });
@@ -164,7 +207,7 @@ final class TargetWriter {
 
             @Override
             public Optional<RowChange> reread(RowChange change) {
-                return reread.row(change);
+                return reread.row(change, transactions);
             }
         });
     }
@@ -181,7 +224,7 @@ final class TargetWriter {
     /** The session prints a value so that it reads the same value from it. */
     private RowChange completed(RowChange anew, RowChange old) throws SQLException {
         TargetTable table = anew.table();
-        int[] absent = table.writtenPlaces(place -> RowChange.isAbsent(anew.value(place)));
+        int[] absent = table.keptPlaces(anew);
         if (absent.length == 0) {
             return anew;
         }
@@ -300,13 +343,20 @@ final class TargetWriter {
         connection.releaseSavepoint(before);
     }
 
+    /** Statements are kept, and their values could be large. */
+    private static int execute(PreparedStatement statement) throws SQLException {
+        int rows = statement.executeUpdate();
+        statement.clearParameters();
+        return rows;
+    }
+
     private int delete(TargetTable table, List<RowChange> rows) throws SQLException {
         int found = 0;
         for (List<RowChange> some : parts(rows)) {
             writingKeys(table);
             PreparedStatement delete = prepared(table.deleteSql());
             bindKeys(delete, some);
-            found += delete.executeUpdate();
+            found += execute(delete);
         }
         return found;
     }
@@ -326,7 +376,7 @@ final class TargetWriter {
             for (String constant : written.table().constants()) {
                 upsert.setString(parameter++, constant);
             }
-            int found = upsert.executeUpdate();
+            int found = execute(upsert);
             if (!written.table().identitiesBesideKey().isEmpty()) {
                 requireAll(written.table(), some, found);
             }
@@ -338,7 +388,7 @@ final class TargetWriter {
             writing(written.table());
             PreparedStatement patch = prepared(written.table().patchSql(written.places()));
             bindValues(patch, written, some);
-            requireAll(written.table(), some, patch.executeUpdate());
+            requireAll(written.table(), some, execute(patch));
         }
     }
 
@@ -352,7 +402,7 @@ final class TargetWriter {
             int index = key;
             move.setObject(parameter++, text.of(one, row -> row.oldKey().values().get(index)), Types.OTHER);
         }
-        requireAll(change.table(), one, move.executeUpdate());
+        requireAll(change.table(), one, execute(move));
     }
 
     /** In order; rows that are put in one after another go together. */
@@ -382,57 +432,31 @@ final class TargetWriter {
             for (String constant : written.table().constants()) {
                 insert.setString(parameter++, constant);
             }
-            insert.executeUpdate();
+            execute(insert);
         }
     }
 
     private void replaceOne(RowChange change) throws SQLException {
         TargetTable table = change.table();
-        List<String> old = change.oldKey().values();
-        int[] oldPlaces = written(table, place -> place < old.size() ? old.get(place) : RowChange.ABSENT).places();
-        if (change.values() == null) {
-            writing(table);
-            deleteOne(table, oldPlaces, old);
-            return;
-        }
-        int[] changed = Arrays.stream(written(change).places())
-                .filter(place -> !Objects.equals(change.value(place), old.get(place)))
-                .toArray();
-        if (Arrays.stream(changed).anyMatch(table::isIdentityAlways)) { // cannot be updated
-            writing(table);
-            deleteOne(table, oldPlaces, old);
-            insert(List.of(change));
-            return;
-        }
-        int[] set = changed.length > 0 ? changed : Arrays.copyOf(oldPlaces, Math.min(1, oldPlaces.length));
+        RowChange old = new RowChange(table, Kind.ROW, null, change.oldKey().values().toArray(new String[0]), null);
         writing(table);
-        try (PreparedStatement update = connection.prepareStatement(table.updateOneSql(set, oldPlaces, old))) {
-            int parameter = 1;
-            for (int place : set) {
-                update.setString(parameter++, change.value(place));
-            }
-            bind(update, parameter, oldPlaces, old);
-            requireAll(table, List.of(change), update.executeUpdate());
+        if (change.values() == null) {
+            one(table, change, table.deleteOne(old));
+        } else if (table.changesIdentityAlways(old, change)) { // cannot be updated
+            one(table, change, table.deleteOne(old));
+            insert(List.of(change));
+        } else {
+            one(table, change, table.updateOne(old, change));
         }
     }
 
     /** Its SQL depends on which values are NULL, so the driver keeps the statements that come often. */
-    private void deleteOne(TargetTable table, int[] places, List<String> values) throws SQLException {
-        try (PreparedStatement delete = connection.prepareStatement(table.deleteOneSql(places, values))) {
-            bind(delete, 1, places, values);
-            if (delete.executeUpdate() != 1) {
-                throw new MissingRows(table, 1);
+    private void one(TargetTable table, RowChange change, OneRow one) throws SQLException {
+        try (PreparedStatement statement = connection.prepareStatement(one.sql())) {
+            for (int i = 0; i < one.parameters().size(); i++) {
+                statement.setString(i + 1, one.parameters().get(i));
             }
-        }
-    }
-
-    private static void bind(PreparedStatement statement, int first, int[] places, List<String> values)
-            throws SQLException {
-        int parameter = first;
-        for (int place : places) {
-            if (TargetTable.isBound(values.get(place))) {
-                statement.setString(parameter++, values.get(place));
-            }
+            requireAll(table, List.of(change), execute(statement));
         }
     }
 
@@ -505,11 +529,8 @@ final class TargetWriter {
     }
 
     private static Written written(RowChange change) {
-        return written(change.table(), change::value);
-    }
-
-    private static Written written(TargetTable table, IntFunction<String> values) {
-        return new Written(table, table.writtenPlaces(place -> !RowChange.isAbsent(values.apply(place))));
+        TargetTable table = change.table();
+        return new Written(table, table.sentPlaces(place -> !RowChange.isAbsent(change.value(place))));
     }
 
     private static Map<Written, List<RowChange>> bySameColumns(List<RowChange> rows) {

@@ -311,6 +311,11 @@ final class CaptureLane {
                 if (cause instanceof Failure known) {
                     return known;
                 }
+                if (cause instanceof LargeMessage message) {
+                    return large(message);
+                }
+            }
+            for (Throwable cause = ended; cause != null; cause = cause.getCause()) {
                 if (cause instanceof SQLException e) {
                     Optional<Failure.Fatal> unprintable = SourceFailures.unprintable(config.source(), e);
                     if (unprintable.isPresent()) {
@@ -324,6 +329,14 @@ final class CaptureLane {
                 }
             }
             return new Failure.Retryable("the stream ended: " + place(ended), ended);
+        }
+
+        private Failure large(LargeMessage message) {
+            try (Connection source = Databases.connect(config.source(), "sluice-capture start")) {
+                return LargeChange.refused(message, source, config, lane);
+            } catch (SQLException e) {
+                return SourceFailures.translate(config.source(), "looking at a change that is too large", e);
+            }
         }
 
         /** What went wrong where, without the message: Debezium's may quote a row. */

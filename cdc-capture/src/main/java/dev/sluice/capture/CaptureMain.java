@@ -3,6 +3,7 @@ package dev.sluice.capture;
 import dev.sluice.config.PipelineConfig;
 import dev.sluice.process.LaneThreads;
 import dev.sluice.process.Processes;
+import dev.sluice.process.RecordHeap;
 import dev.sluice.process.StopSignal;
 import dev.sluice.schemas.Stop;
 import java.nio.file.Path;
@@ -39,6 +40,7 @@ public final class CaptureMain implements Callable<Integer> {
      * @throws dev.sluice.schemas.Failure.Fatal if a person is needed
      */
     public static Stop run(PipelineConfig config, StopSignal stop) {
+        RecordHeap.require(config.kafka());
         LaneThreads.run(config, "capture", stop, lane -> new CaptureLane(config, lane, stop).run());
         return Stop.CLEAN;
     }

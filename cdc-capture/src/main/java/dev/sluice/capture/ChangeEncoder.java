@@ -6,10 +6,11 @@ import com.fasterxml.jackson.core.SerializableString;
 import com.fasterxml.jackson.core.io.SerializedString;
 import dev.sluice.schemas.Lsn;
 import dev.sluice.schemas.TableId;
-import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.OutputStream;
 import java.io.UncheckedIOException;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
@@ -30,9 +31,10 @@ import org.apache.kafka.connect.data.Struct;
  */
 final class ChangeEncoder {
     /** Types whose text is a JSON number already: int2, int4, int8, oid. */
-    private static final Set<String> INTEGER_OIDS = Set.of("21", "23", "20", "26");
+    static final Set<String> INTEGER_OIDS = Set.of("21", "23", "20", "26");
 
     private static final String BOOLEAN_OID = "16";
+    private static final int LARGEST_ARRAY = Integer.MAX_VALUE - 8;
 
     private static final SerializableString BEFORE = new SerializedString("before");
     private static final SerializableString AFTER = new SerializedString("after");
@@ -40,7 +42,7 @@ final class ChangeEncoder {
     private static final SerializableString OP = new SerializedString("op");
     private static final SerializableString SOURCE = new SerializedString("source");
 
-    private final ByteArrayOutputStream bytes = new ByteArrayOutputStream(4096);
+    private final Bytes bytes = new Bytes();
     private final JsonGenerator json;
     private final Map<Schema, Column[]> columns = new IdentityHashMap<>();
     private final List<SerializableString> unchanged = new ArrayList<>();
@@ -52,6 +54,45 @@ final class ChangeEncoder {
     }
 
     private record Column(String name, SerializableString jsonName, Kind kind) {}
+
+    /** What was written, which can be a large change: no more than twice in memory, and not kept. */
+    private static final class Bytes extends OutputStream {
+        private static final int USUAL = 64 << 10;
+
+        private byte[] buffer = new byte[USUAL];
+        private int count;
+
+        /** Makes room at once for what would otherwise be copied from one buffer to the next. */
+        void expect(long more) {
+            if (more > buffer.length - count) {
+                buffer = Arrays.copyOf(buffer, (int) Math.min(LARGEST_ARRAY, count + more));
+            }
+        }
+
+        @Override
+        public void write(int b) {
+            expect(1);
+            buffer[count++] = (byte) b;
+        }
+
+        @Override
+        public void write(byte[] from, int offset, int length) {
+            if (length > buffer.length - count) {
+                expect(Math.max(length, buffer.length / 4L));
+            }
+            System.arraycopy(from, offset, buffer, count, length);
+            count += length;
+        }
+
+        byte[] taken() {
+            byte[] taken = Arrays.copyOf(buffer, count);
+            count = 0;
+            if (buffer.length > USUAL) {
+                buffer = new byte[USUAL];
+            }
+            return taken;
+        }
+    }
 
     ChangeEncoder() {
         try {
@@ -95,6 +136,7 @@ final class ChangeEncoder {
             long committedMicros) {
         try {
             unchanged.clear();
+            bytes.expect(length(before) + length(after));
             json.writeStartObject();
             json.writeFieldName(BEFORE);
             row(before, !hasKey);
@@ -123,6 +165,18 @@ final class ChangeEncoder {
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
+    }
+
+    /** Of its values, in characters; escapes come on top. */
+    private long length(Struct row) {
+        long length = 0;
+        if (row != null) {
+            for (Column column : columnsOf(row.schema())) {
+                String value = (String) row.getWithoutDefault(column.name());
+                length += value == null ? 0 : value.length();
+            }
+        }
+        return length;
     }
 
     private void row(Struct row, boolean withNulls) throws IOException {
@@ -162,9 +216,7 @@ final class ChangeEncoder {
 
     private byte[] taken() throws IOException {
         json.flush();
-        byte[] result = bytes.toByteArray();
-        bytes.reset();
-        return result;
+        return bytes.taken();
     }
 
     private Column[] columnsOf(Schema schema) {

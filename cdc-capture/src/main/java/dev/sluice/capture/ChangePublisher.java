@@ -35,6 +35,9 @@ final class ChangePublisher implements AutoCloseable {
     private static final Logger log = LoggerFactory.getLogger(ChangePublisher.class);
     private static final long REPORT_AFTER_NANOS = Duration.ofSeconds(3).toNanos();
 
+    /** Beside the largest record. */
+    private static final long BUFFER_BYTES = Math.min(32L << 20, Runtime.getRuntime().maxMemory() / 16);
+
     private final KafkaProducer<byte[], byte[]> producer;
     private final int maxRecordBytes;
     private final AtomicReference<Refusal> failed = new AtomicReference<>();
@@ -57,7 +60,7 @@ final class ChangePublisher implements AutoCloseable {
         settings.put(ProducerConfig.BATCH_SIZE_CONFIG, "131072");
         settings.put(ProducerConfig.MAX_REQUEST_SIZE_CONFIG, Integer.toString(kafka.maxRecordBytes()));
         settings.put(
-                ProducerConfig.BUFFER_MEMORY_CONFIG, Long.toString(Math.max(32L << 20, 2L * kafka.maxRecordBytes())));
+                ProducerConfig.BUFFER_MEMORY_CONFIG, Long.toString(BUFFER_BYTES + kafka.maxRecordBytes()));
         producer = new KafkaProducer<>(settings, new ByteArraySerializer(), new ByteArraySerializer());
         maxRecordBytes = kafka.maxRecordBytes();
         sender = Executors.newSingleThreadExecutor(work -> {

@@ -35,6 +35,9 @@ import org.slf4j.LoggerFactory;
 final class DebeziumStream {
     private static final Logger log = LoggerFactory.getLogger(DebeziumStream.class);
 
+    /** A record is never shorter than its message by more: each column takes more bytes there, but for nulls of the old row. */
+    private static final int MESSAGE_OVERHEAD_BYTES = 4096;
+
     private final DebeziumEngine<RecordChangeEvent<SourceRecord>> engine;
     private final CountDownLatch started = new CountDownLatch(1);
     private final CountDownLatch ended = new CountDownLatch(1);
@@ -166,6 +169,9 @@ final class DebeziumStream {
         settings.setProperty("database.dbname", source.database());
         settings.setProperty("database.password", source.password().value());
         settings.setProperty("database.connection.factory.class", MendedConnections.class.getName());
+        settings.setProperty(
+                "database." + MendedConnections.LARGEST_MESSAGE,
+                Integer.toString(config.kafka().maxRecordBytes() + MESSAGE_OVERHEAD_BYTES));
         // the text of every value depends on these, so they do not come from the server's or the role's settings; and the
         // server lets go of the slot of a capture that is silent, which otherwise takes a minute
         settings.setProperty(
@@ -196,7 +202,7 @@ final class DebeziumStream {
         settings.setProperty("poll.interval.ms", Long.toString(config.capture().pollInterval().toMillis()));
         settings.setProperty("max.batch.size", "1024");
         settings.setProperty("max.queue.size", "2048");
-        settings.setProperty("max.queue.size.in.bytes", Long.toString(Runtime.getRuntime().maxMemory() / 8));
+        settings.setProperty("max.queue.size.in.bytes", Long.toString(Runtime.getRuntime().maxMemory() / 16));
         return settings;
     }
 

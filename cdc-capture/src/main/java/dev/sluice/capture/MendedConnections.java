@@ -1,5 +1,6 @@
 package dev.sluice.capture;
 
+import dev.sluice.config.MessageLimit;
 import io.debezium.jdbc.JdbcConfiguration;
 import io.debezium.jdbc.JdbcConnection;
 import java.lang.reflect.InvocationTargetException;
@@ -14,7 +15,8 @@ import java.sql.Statement;
 import org.postgresql.Driver;
 
 /**
- * Debezium's connections, with two of its questions mended, which are private and come in nobody's way but here.
+ * Debezium's connections, with a limit to what they take into memory, and with two of its questions mended, which are private
+ * and come in nobody's way but here.
  *
  * <p>Types: at its start it reads every type of the database, and expects labels of each type of category enum. A domain over
  * an enum is of that category and has none of its own, an enum may have none: there it would fail, whatever the lane's tables
@@ -28,6 +30,9 @@ import org.postgresql.Driver;
  * it uses more than JDBC.
  */
 public final class MendedConnections implements JdbcConnection.ConnectionFactory {
+    /** The setting of the longest change that is read, in bytes. */
+    static final String LARGEST_MESSAGE = "sluice.largest.message";
+
     private static final String LABELS = "e.values as enum_values";
     private static final String LABELS_OR_NONE = "coalesce(e.values, '{}') as enum_values";
 
@@ -53,6 +58,7 @@ public final class MendedConnections implements JdbcConnection.ConnectionFactory
     @Override
     public Connection connect(JdbcConfiguration config) throws SQLException {
         Connection original = connections.connect(config);
+        MessageLimit.set(original, config.getInteger(LARGEST_MESSAGE), LargeMessage::read);
         return mended(Connection.class, (method, arguments) -> switch (method.getName()) {
             case "createStatement" -> mended((Statement) call(original, method, arguments));
             case "getMetaData" -> mended(original, original.getMetaData());

@@ -19,6 +19,7 @@ import picocli.CommandLine.IVersionProvider;
             StatusCommand.class,
             BackfillCommand.class,
             ResyncCommand.class,
+            RepairCommand.class,
             RecoverCommand.class,
             ReconcilerMain.Compare.class,
             HelpCommand.class

@@ -47,13 +47,20 @@ final class ComparedTable {
     private final List<Pair> pairs = new ArrayList<>();
     private final List<String> notCompared = new ArrayList<>();
 
-    /** @throws Failure.Fatal if the target lacks a column of the source, and the mapping does not leave it out */
+    /** A table of which no column is computed. */
     ComparedTable(TableMapping mapping, TableShape source, TableShape target) {
+        this(mapping, source, target, ComputedPairs.NONE);
+    }
+
+    /** @throws Failure.Fatal if the target lacks a column of the source, and the mapping does not leave it out */
+    ComparedTable(TableMapping mapping, TableShape source, TableShape target, ComputedPairs computed) {
         this.mapping = mapping;
         boolean keyIsMapped = source.keyColumns().stream().noneMatch(mapping.exclude()::contains);
         key = keyIsMapped ? source.keyColumns() : List.of();
         source.columns().forEach(column -> addColumn(column, target));
         mapping.constants().forEach((name, value) -> addConstant(name, value, target));
+        computed.expressions().forEach((name, expression) -> addComputed(name, expression, target));
+        computed.reasons().forEach((name, reason) -> notCompared.add("%s (%s)".formatted(name, reason)));
         listUnmapped(source, target);
     }
 
@@ -82,6 +89,13 @@ final class ComparedTable {
         pairs.add(new Pair(name, "'same'", is, true));
     }
 
+    /** The source computes it from its row. */
+    private void addComputed(String name, String expression, TableShape target) {
+        Column there = target.column(name).orElseThrow(() -> missing(name, target));
+        String here = text(there.typeOid(), "(" + ComputedPairs.cast(expression, there) + ")", true);
+        pairs.add(new Pair(name, here, text(there, there), isShort(there)));
+    }
+
     private void listUnmapped(TableShape source, TableShape target) {
         Set<String> mapped = source.columns().stream()
                 .filter(column -> !mapping.exclude().contains(column.name()))
@@ -89,7 +103,9 @@ final class ComparedTable {
                 .collect(Collectors.toSet());
         target.columns().stream()
                 .map(Column::name)
-                .filter(name -> !mapped.contains(name) && !mapping.constants().containsKey(name))
+                .filter(name -> !mapped.contains(name)
+                        && !mapping.constants().containsKey(name)
+                        && !mapping.transform().containsKey(name))
                 .forEach(name -> notCompared.add(name + " (in the target only)"));
     }
 
@@ -102,15 +118,17 @@ final class ComparedTable {
 
     /** @param other the column on the other side: bytes of a send function are compared between equal types only */
     private static String text(Column column, Column other) {
-        String name = TableId.quote(column.name());
-        boolean sameType = column.typeOid() == other.typeOid();
-        if (sameType && SEND.containsKey(column.typeOid())) {
-            return "encode(" + SEND.get(column.typeOid()) + "(" + name + "), 'hex')";
+        return text(column.typeOid(), TableId.quote(column.name()), column.typeOid() == other.typeOid());
+    }
+
+    private static String text(int typeOid, String value, boolean isSameType) {
+        if (isSameType && SEND.containsKey(typeOid)) {
+            return "encode(" + SEND.get(typeOid) + "(" + value + "), 'hex')";
         }
-        return switch (column.typeOid()) {
-            case BPCHAR -> "textin(bpcharout(" + name + "))";
-            case XML -> "textin(xml_out(" + name + "))";
-            default -> name + "::text";
+        return switch (typeOid) {
+            case BPCHAR -> "textin(bpcharout(" + value + "))";
+            case XML -> "textin(xml_out(" + value + "))";
+            default -> value + "::text";
         };
     }
 
@@ -131,7 +149,7 @@ final class ComparedTable {
         return key;
     }
 
-    /** Source columns, or target columns of constants, in the order in which the statements give them. */
+    /** Source columns, or target columns that are constant or computed, in the order in which the statements give them. */
     List<String> columns() {
         return pairs.stream().map(Pair::column).toList();
     }

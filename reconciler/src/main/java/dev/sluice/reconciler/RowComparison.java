@@ -51,7 +51,8 @@ public final class RowComparison {
             for (TableMapping mapping : mappings) {
                 TableShape here = shape(sources, mapping.source(), config.source());
                 TableShape there = shape(targets, mapping.target(), config.target());
-                tables.add(compare(new ComparedTable(mapping, here, there), source, target));
+                ComputedPairs computed = ComputedPairs.read(config, mapping, here, there);
+                tables.add(compare(new ComparedTable(mapping, here, there, computed), source, target));
             }
             return new ComparisonReport(tables);
         } catch (SQLException e) {

@@ -33,6 +33,7 @@ class BacklogIT {
     void aBacklogOfManyHeapsPassesAndAStopInTheMiddleDrainsWithinTenSeconds() {
         try (Pipeline pipeline = Pipeline.on(servers, "backlog")
                 .jvm(process -> List.of("-Xmx128m"))
+                .kafka("maxRecordBytes: 4MB")
                 .carrying("early", "late")) {
             pipeline.onBoth("CREATE TABLE early (id int PRIMARY KEY, v text); CREATE TABLE late (id int PRIMARY KEY, v text)");
             stop(startAndAwaitStreaming(pipeline));

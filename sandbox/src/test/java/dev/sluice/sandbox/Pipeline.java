@@ -61,6 +61,7 @@ final class Pipeline implements AutoCloseable {
     private final int partitions;
     private final boolean backfill;
     private final String settings;
+    private final String kafka;
     private final Function<String, List<String>> jvm;
     private final Path directory;
     private final List<Child> captures = new CopyOnWriteArrayList<>();
@@ -75,6 +76,7 @@ final class Pipeline implements AutoCloseable {
         partitions = builder.partitions;
         backfill = builder.backfill;
         settings = builder.settings;
+        kafka = builder.kafka;
         jvm = builder.jvm.orElse(ClassArchive::quickJvm);
         directory = Path.of("target", "processes", name).toAbsolutePath();
         servers.source().createDatabase(sourceDatabase());
@@ -101,6 +103,7 @@ final class Pipeline implements AutoCloseable {
         private int partitions = 1;
         private boolean backfill;
         private String settings = "";
+        private String kafka = "";
         private Optional<Function<String, List<String>>> jvm = Optional.empty();
 
         private Builder(ThreeServers servers, String name) {
@@ -123,6 +126,12 @@ final class Pipeline implements AutoCloseable {
         /** Further lines of the configuration. */
         Builder settings(String yaml) {
             settings = yaml;
+            return this;
+        }
+
+        /** A further setting of Kafka's. */
+        Builder kafka(String yaml) {
+            kafka = ", " + yaml;
             return this;
         }
 
@@ -172,7 +181,7 @@ final class Pipeline implements AutoCloseable {
                 pipeline: %s
                 source: %s
                 target: %s
-                kafka: {bootstrapServers: "%s", partitions: %d}
+                kafka: {bootstrapServers: "%s", partitions: %d%s}
                 backfill: %s
                 %s
                 tables: [%s]
@@ -183,6 +192,7 @@ final class Pipeline implements AutoCloseable {
                         yaml(servers.target(), targetDatabase()),
                         servers.kafka().bootstrapServers(),
                         partitions,
+                        kafka,
                         backfill ? "auto" : "none",
                         settings,
                         String.join(", ", tables));

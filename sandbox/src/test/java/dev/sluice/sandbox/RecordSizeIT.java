@@ -7,6 +7,7 @@ import dev.sluice.config.TableMapping;
 import dev.sluice.schemas.Failure;
 import dev.sluice.schemas.Stop;
 import dev.sluice.schemas.TableId;
+import java.time.Duration;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.List;
@@ -65,6 +66,88 @@ class RecordSizeIT {
             large.requireEqual();
             large.stop();
         }
+    }
+
+    @Test
+    void aChangeThatIsLargerThanTheHeapIsNamedBeforeItIsRead() {
+        try (Pipeline small = Pipeline.on(servers, "heap")
+                .jvm(process -> List.of("-Xmx64m", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError"))
+                .kafka("maxRecordBytes: 1MB")
+                .carrying("paper")) {
+            small.onBoth("CREATE TABLE paper (no int, year int, scan text, PRIMARY KEY (year, no))");
+            Child capture = small.startCapture();
+            small.startApply();
+            small.awaitStreaming();
+            small.onSource("INSERT INTO paper VALUES (1, 2026, 'small')");
+            small.awaitCaughtUp();
+            small.assertEqual();
+
+            small.onSource("INSERT INTO paper SELECT 2, 2026, repeat('secret', 50000000)");
+
+            assertThat(capture.awaitExit(Duration.ofSeconds(60))).isEqualTo(Stop.SETUP.exitCode());
+            assertThat(capture.log())
+                    .contains("a change of public.paper, key {\"no\":2,\"year\":2026}, is larger than kafka.maxRecordBytes=1048576",
+                            "column 'scan' 300000000")
+                    .doesNotContain("secretsecret");
+        }
+    }
+
+    @Test
+    void aLimitThatTheHeapHasNoRoomForIsRefusedAtTheStart() {
+        try (Pipeline small = Pipeline.on(servers, "roomless")
+                .jvm(process -> List.of("-Xmx64m", "-XX:+UseSerialGC"))
+                .kafka("maxRecordBytes: 32MB")
+                .carrying("paper")) {
+            for (Child process : List.of(small.startCapture(), small.startApply())) {
+                assertThat(process.awaitExit(Duration.ofSeconds(60))).isEqualTo(Stop.SETUP.exitCode());
+                assertThat(process.log()).contains("kafka.maxRecordBytes=33554432", "-Xmx");
+            }
+        }
+    }
+
+    @Test
+    void everyKindOfChangeIsNamed() {
+        TestDatabase source = TestDatabase.create(servers.source(), "kinds");
+        TestDatabase target = TestDatabase.create(servers.target(), "kinds");
+        for (TestDatabase side : List.of(source, target)) {
+            side.execute(
+                    """
+                    CREATE TABLE paper (no int PRIMARY KEY, scan text);
+                    ALTER TABLE paper REPLICA IDENTITY FULL;
+                    CREATE TABLE odd (no text PRIMARY KEY, gone int, scan text);
+                    ALTER TABLE odd DROP COLUMN gone""");
+        }
+        PipelineConfig config = servers.config(
+                "kinds", source.config("source"), target.config("target"),
+                List.of(TableMapping.identity(new TableId("public", "paper"), ThreeServers.LANE),
+                        TableMapping.identity(new TableId("public", "odd"), ThreeServers.LANE)));
+        PipelineConfig narrow = TypesIT.withRecordsUpTo(config, 64 << 10);
+        PipelineConfig wide = TypesIT.withRecordsUpTo(config, 4 << 20);
+        try (InProcessPipeline kinds = new InProcessPipeline(wide, source, target)) {
+            kinds.start();
+            kinds.awaitApplied();
+            requireRefused(kinds, narrow, wide, "INSERT INTO paper VALUES (1, repeat('s', 100000))", "key {\"no\":1}", "'scan' 100000");
+            requireRefused(kinds, narrow, wide, "UPDATE paper SET scan = scan || 's' WHERE no = 1", "key {\"no\":1}", "'scan' 200001");
+            requireRefused(kinds, narrow, wide, "DELETE FROM paper WHERE no = 1", "key {\"no\":1}", "'scan' 100001");
+            requireRefused(kinds, narrow, wide, "INSERT INTO odd VALUES ('a', repeat('s', 100000))", "key {\"no\":\"a\"}", "'scan' 100000");
+            requireRefused(kinds, narrow, wide, "UPDATE odd SET no = 'b', scan = scan || 's'", "key {\"no\":\"b\"}", "'scan' 100001");
+            // as JSON it is six times as long as in the stream
+            requireRefused(kinds, narrow, wide, "INSERT INTO odd VALUES ('c', repeat(chr(1), 30000))", "key {\"no\":\"c\"}", "'scan' 30000");
+            requireRefused(kinds, narrow, wide, "SELECT pg_logical_emit_message(true, 'theirs', repeat('s', 100000))",
+                    "a logical message with the prefix 'theirs'");
+        }
+    }
+
+    /** It ends capture while records may not be so large, and passes when they may. */
+    private static void requireRefused(
+            InProcessPipeline pipeline, PipelineConfig narrow, PipelineConfig wide, String sql, String... said) {
+        pipeline.stopCapture();
+        pipeline.source().execute(sql);
+        pipeline.startCapture(narrow);
+        assertThat(pipeline.captureFailure()).hasMessageContainingAll(said).hasMessageContaining("kafka.maxRecordBytes=65536")
+                .hasMessageNotContaining("ssss");
+        pipeline.startCapture(wide);
+        pipeline.requireEqual();
     }
 
     @Test

@@ -60,9 +60,10 @@ final class TypesPage {
 
                 ## Limits
 
-                A change record may have `kafka.maxRecordBytes`; a larger one stops capture with the table, the key and the sizes of its
-                columns. A `bytea` takes two characters for each byte there. PostgreSQL itself sends no value and no row of more than 1 GB
-                as text, which a `bytea` is from 512 MB on: capture stops there with code 10 and says so.
+                A change record may have `kafka.maxRecordBytes`, at most 400 MB; a larger one stops capture with the table, the key and the
+                sizes of its columns, before it is read into memory. A `bytea` takes two characters for each byte there. PostgreSQL itself
+                sends no value and no row of more than 1 GB as text, which a `bytea` is from 512 MB on: capture stops there with code 10
+                and says so.
                 """);
         return page.toString();
     }

@@ -115,7 +115,7 @@ public final class ConfigReader {
                 section.integer("partitions", 1, 1, 1000),
                 replicationFactor,
                 section.duration("retention", Duration.ofDays(7), Duration.ofMinutes(1), Duration.ofDays(3650)),
-                section.bytes("maxRecordBytes", 16 << 20, 64 << 10, 1 << 30),
+                section.bytes("maxRecordBytes", 16 << 20, 64 << 10, KafkaConfig.LARGEST_RECORD_BYTES),
                 section.properties("properties"));
         for (String property : List.of("bootstrap.servers", "client.id")) {
             if (kafka.properties().containsKey(property)) {

@@ -19,6 +19,9 @@ public record KafkaConfig(
         int maxRecordBytes,
         Map<String, String> properties) {
 
+    /** The most that {@code maxRecordBytes} may be: what was tried, with a heap of 5 GB. */
+    public static final int LARGEST_RECORD_BYTES = 400 << 20;
+
     /** Of the properties the names only: a JAAS line among them holds a password. */
     @Override
     public String toString() {

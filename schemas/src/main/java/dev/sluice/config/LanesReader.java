@@ -2,6 +2,7 @@ package dev.sluice.config;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.MissingNode;
+import dev.sluice.config.TableMapping.Transform;
 import dev.sluice.config.TablePolicy.NewColumns;
 import dev.sluice.config.TablePolicy.Triggers;
 import dev.sluice.config.TablePolicy.Truncate;
@@ -133,7 +134,20 @@ final class LanesReader {
                 section.exactTexts("rename"),
                 section.texts("exclude"),
                 section.exactTexts("constants"),
+                transform(section),
                 policy(section));
+    }
+
+    private static Map<String, Transform> transform(ConfigSection section) {
+        Map<String, Transform> transform = new LinkedHashMap<>();
+        section.exactTexts("transform").forEach((column, expression) -> {
+            String key = "transform." + column;
+            if (expression.isBlank()) {
+                section.problem(key, "must not be empty; write an SQL expression over the source's columns");
+            }
+            transform.put(column, new Transform(section.path(key), expression));
+        });
+        return transform;
     }
 
     private static TablePolicy policy(ConfigSection section) {
@@ -199,6 +213,20 @@ final class LanesReader {
             checkIdentifier(section, key, column);
         });
         mapping.exclude().forEach(column -> checkIdentifier(section, "exclude", column));
+        mapping.transform().keySet().forEach(column -> checkTransformed(section, mapping, column, filledBy.get(column)));
+    }
+
+    /** @param renamed source column that has this target column's name, or null */
+    private static void checkTransformed(ConfigSection section, TableMapping mapping, String column, String renamed) {
+        String key = "transform." + column;
+        if (renamed != null) {
+            section.problem(key, "target column '%s' is filled by source column '%s' through rename; exclude that column, or drop one"
+                    .formatted(column, renamed));
+        }
+        if (mapping.constants().containsKey(column)) {
+            section.problem(key, "target column '%s' is filled by constants; drop one of them".formatted(column));
+        }
+        checkIdentifier(section, key, column);
     }
 
     private static void checkIdentifier(ConfigSection section, String key, String name) {

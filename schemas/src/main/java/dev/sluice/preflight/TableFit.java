@@ -5,6 +5,7 @@ import dev.sluice.catalog.TableShape;
 import dev.sluice.config.TableMapping;
 import dev.sluice.config.TablePolicy.NewColumns;
 import dev.sluice.schemas.TableId;
+import dev.sluice.transform.Transforms;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.ArrayList;
@@ -72,6 +73,13 @@ final class TableFit {
         }
     }
 
+    /** Has the target's server judge the computed columns. */
+    void transforms(Connection from, TableShape source, Connection to) throws SQLException {
+        Transforms.read(from, to, mapping, source, target)
+                .problems()
+                .forEach(problem -> findings.error(target.id(), problem.text(), problem.cure()));
+    }
+
     private static boolean takes(Connection connection, Column column, String value) throws SQLException {
         return Sql.one(
                 connection,
@@ -93,7 +101,7 @@ final class TableFit {
                 findings.error(
                         target.id(),
                         "nothing fills column '%s', which is NOT NULL and has no default".formatted(to.name()),
-                        "give it a constant, or " + alter + "ALTER COLUMN %s DROP NOT NULL;".formatted(TableId.quote(to.name())));
+                        "give it a constant or transform, or " + alter + "ALTER COLUMN %s DROP NOT NULL;".formatted(TableId.quote(to.name())));
             }
         }
     }
@@ -161,6 +169,7 @@ final class TableFit {
 
     private Set<String> filled(TableShape source) {
         Set<String> filled = new HashSet<>(mapping.constants().keySet());
+        filled.addAll(mapping.transform().keySet());
         source.columns().stream()
                 .map(Column::name)
                 .filter(name -> !mapping.exclude().contains(name))
@@ -203,7 +212,10 @@ final class TableFit {
         return index.size() == key.size() && index.containsAll(key);
     }
 
-    /** A table that takes the source's rows: columns, types, NOT NULL and the key; no defaults, no further constraints. */
+    /**
+     * A table that takes the source's rows: columns, types, NOT NULL and the key; no defaults, no further constraints. Constants
+     * and computed columns are text, which takes whatever they are.
+     */
     static String createSql(TableMapping mapping, TableShape source) {
         List<String> parts = new ArrayList<>();
         for (Column column : source.columns()) {
@@ -213,6 +225,7 @@ final class TableFit {
             }
         }
         mapping.constants().keySet().forEach(name -> parts.add(TableId.quote(name) + " text"));
+        mapping.transform().keySet().forEach(name -> parts.add(TableId.quote(name) + " text"));
         List<String> key = source.keyColumns().stream().map(mapping::targetColumn).toList();
         if (!key.isEmpty()) {
             parts.add("PRIMARY KEY (" + Sql.quoted(key) + ")");

@@ -22,7 +22,7 @@ import java.util.stream.Collectors;
 /**
  * Everything about the target that can be checked before the first event, and how source and target tables fit.
  *
- * <p>Reads catalogs and settings only; nothing is changed, no lock is kept.
+ * <p>Reads catalogs and settings; nothing is changed, no lock is kept. For computed columns temporary tables are made and rolled back.
  */
 public final class TargetPreflight {
 
@@ -78,6 +78,7 @@ public final class TargetPreflight {
         TableFit fit = new TableFit(mapping, to, findings, column -> carried.isNew(mapping.source(), column));
         fit.columns(from);
         fit.keys(from);
+        fit.transforms(source.orElseThrow(), from, target);
         enums.compare(mapping, from, to, findings);
     }
 

@@ -253,6 +253,42 @@ class ConfigReaderTest {
     }
 
     @Test
+    void aTransformedColumnIsKeptWithItsKey() {
+        PipelineConfig config = read(SMALLEST.replaceAll("tables:.*\n", "")
+                + """
+                tables:
+                  - public.a
+                  - source: public.b
+                    exclude: [total]
+                    transform: {total: "total * 2", cents: "(total * 100)::bigint"}
+                """);
+
+        assertThat(config.lanes().get(0).tables().get(1).transform())
+                .containsEntry("total", new TableMapping.Transform("tables[1].transform.total", "total * 2"))
+                .containsEntry("cents", new TableMapping.Transform("tables[1].transform.cents", "(total * 100)::bigint"));
+    }
+
+    @Test
+    void aTransformedColumnMustNotBeFilledOtherwise() {
+        assertThat(problems(
+                        SMALLEST.replaceAll("tables:.*\n", "")
+                                + """
+                                tables:
+                                  - source: public.a
+                                    rename: {x: y}
+                                    constants: {k: "1"}
+                                    transform: {y: "x || 1", k: "2", empty: " ", number: 7, '%s': "1"}
+                                """.formatted("é".repeat(32))))
+                .containsExactlyInAnyOrder(
+                        "tables[0].transform.y: target column 'y' is filled by source column 'x' through rename; exclude that"
+                                + " column, or drop one",
+                        "tables[0].transform.k: target column 'k' is filled by constants; drop one of them",
+                        "tables[0].transform.empty: must not be empty; write an SQL expression over the source's columns",
+                        "tables[0].transform.number: must be text; put the value in quotes",
+                        "tables[0].transform.%1$s: a column's name has 1 to 63 bytes, was '%1$s'".formatted("é".repeat(32)));
+    }
+
+    @Test
     void twoTablesMustNotMeetInOneTopic() {
         assertThat(problems(SMALLEST.replace("[public.customers]", "['public.a-b c', 'public.a-b_u0020c']")))
                 .singleElement().asString().startsWith("tables[1]: topic shop.public.a-b_u0020c is already at");
