@@ -20,6 +20,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Future;
+import java.util.stream.Collectors;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -89,8 +90,8 @@ final class Repairs implements AutoCloseable {
             }
         }
 
-        List<RowChange> unseen(SourceSnapshot snapshot) {
-            return seen.stream().filter(one -> !snapshot.sees(one.xid())).map(Seen::change).toList();
+        List<Seen> unseen(SourceSnapshot snapshot) {
+            return seen.stream().filter(one -> !snapshot.sees(one.xid())).toList();
         }
     }
 
@@ -179,11 +180,11 @@ final class Repairs implements AutoCloseable {
             now.table.keyIs(rows.keyColumns());
         }
         rows.found().forEach((asked, row) -> spellings.put(asked, rows.key(row)));
-        List<RowChange> unseen = now.unseen(rows.snapshot());
+        List<Seen> unseen = now.unseen(rows.snapshot());
         boolean isOut = now.bytes > MOST_BYTES
                 || !now.table.keyNames().equals(rows.keyColumns())
                 || !now.keys.containsAll(rows.found().values().stream().map(rows::key).toList())
-                || unseen.stream().anyMatch(change -> change.kind() == Kind.TRUNCATE || change.kind() == Kind.MOVE);
+                || unseen.stream().anyMatch(one -> one.change().kind() == Kind.TRUNCATE || one.change().kind() == Kind.MOVE);
         if (isOut) {
             again(now, "its row changes too much to be read: its key, its table, or more than fits into memory");
             return;
@@ -191,17 +192,19 @@ final class Repairs implements AutoCloseable {
         write(now, rows, unseen);
     }
 
-    private void write(Round now, RowReader.Rows rows, List<RowChange> unseen) throws SQLException {
+    private void write(Round now, RowReader.Rows rows, List<Seen> unseen) throws SQLException {
         List<RowChange> changes = new ArrayList<>();
         for (Key key : now.keys) {
             changes.add(rows.found().containsKey(key)
                     ? row(now.table, rows.columns(), rows.found().get(key), key)
                     : new RowChange(now.table, Kind.DELETE, key, null, null));
         }
-        changes.addAll(unseen);
+        unseen.forEach(one -> changes.add(one.change()));
         try {
             tables.deferConstraints(target);
-            new TargetWriter(target, tables).writeInOrder(changes);
+            TargetWriter writer = new TargetWriter(target, tables);
+            writer.awaitedAtSource(unseen.stream().map(Seen::xid).collect(Collectors.toSet()));
+            writer.writeInOrder(changes);
             store.finish(target, now.requests, State.DONE, "");
             target.commit();
         } catch (Failure.Poison e) {

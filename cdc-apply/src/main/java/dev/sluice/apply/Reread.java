@@ -63,7 +63,10 @@ final class Reread implements AutoCloseable {
     Optional<RowChange> row(RowChange change, Set<Long> transactions) {
         TargetTable table = change.table();
         try {
-            Optional<RowChange> row = readOnce(change, transactions);
+            Optional<RowChange> row = ask(transactions, connection -> {
+                TableShape shape = Catalog.read(connection, List.of(table.source())).get(table.source());
+                return shape == null ? Optional.empty() : read(connection, change, shape);
+            });
             say(table, row.isPresent());
             return row;
         } catch (SQLException e) {
@@ -89,23 +92,24 @@ final class Reread implements AutoCloseable {
         changes.forEach(change -> groups.computeIfAbsent(change.table(), table -> new LinkedHashMap<>())
                 .computeIfAbsent(change.table().lackedInputs(change), lacked -> new ArrayList<>())
                 .add(change));
-        Map<RowChange, RowChange> given = new IdentityHashMap<>();
-        TargetTable asked = changes.get(0).table();
-        try (Connection connection = Databases.connectBriefly(source, "sluice-apply reread")) {
-            awaitSeen(connection, transactions);
-            for (Map.Entry<TargetTable, Map<List<String>, List<RowChange>>> group : groups.entrySet()) {
-                asked = group.getKey();
-                TableShape shape = Catalog.read(connection, List.of(asked.source())).get(asked.source());
-                for (Map.Entry<List<String>, List<RowChange>> some : group.getValue().entrySet()) {
-                    List<String> lacked = some.getKey();
-                    if (shape != null && lacked.stream().allMatch(name -> shape.column(name).isPresent())) {
-                        giveInputs(connection, shape, lacked, some.getValue(), given);
-                    } // else the stream stops where the columns have gone
+        TargetTable first = changes.get(0).table();
+        try {
+            return ask(transactions, connection -> {
+                Map<RowChange, RowChange> given = new IdentityHashMap<>();
+                for (Map.Entry<TargetTable, Map<List<String>, List<RowChange>>> group : groups.entrySet()) {
+                    TableId table = group.getKey().source();
+                    TableShape shape = Catalog.read(connection, List.of(table)).get(table);
+                    for (Map.Entry<List<String>, List<RowChange>> some : group.getValue().entrySet()) {
+                        List<String> lacked = some.getKey();
+                        if (shape != null && lacked.stream().allMatch(name -> shape.column(name).isPresent())) {
+                            giveInputs(connection, shape, lacked, some.getValue(), given);
+                        } // else the stream stops where the columns have gone
+                    }
                 }
-            }
-            return given;
+                return given;
+            });
         } catch (SQLException e) {
-            throw failed(asked, e);
+            throw failed(first, e);
         }
     }
 
@@ -149,7 +153,6 @@ final class Reread implements AutoCloseable {
 
     private static void awaitSeen(Connection connection, Set<Long> transactions) throws SQLException {
         try (Statement query = connection.createStatement()) {
-            query.execute(TextForm.sql());
             long began = System.nanoTime();
             while (true) {
                 try (ResultSet row = query.executeQuery("SELECT pg_catalog.pg_current_snapshot()::text")) {
@@ -169,28 +172,33 @@ final class Reread implements AutoCloseable {
         }
     }
 
+    private interface Question<T> {
+        T ask(Connection source) throws SQLException;
+    }
+
     /** A connection that was kept may have been cut since. */
-    private Optional<RowChange> readOnce(RowChange change, Set<Long> transactions) throws SQLException {
+    private <T> T ask(Set<Long> transactions, Question<T> question) throws SQLException {
         boolean isKept = kept != null;
         try {
-            return read(change, transactions);
+            return askOnce(transactions, question);
         } catch (SQLException e) {
             close();
             if (isKept) {
-                return read(change, transactions);
+                return askOnce(transactions, question);
             }
             throw e;
         }
     }
 
-    private Optional<RowChange> read(RowChange change, Set<Long> transactions) throws SQLException {
+    private <T> T askOnce(Set<Long> transactions, Question<T> question) throws SQLException {
         if (kept == null) {
             kept = Databases.connectBriefly(source, "sluice-apply reread");
+            try (Statement set = kept.createStatement()) {
+                set.execute(TextForm.sql());
+            }
         }
         awaitSeen(kept, transactions);
-        TableId table = change.table().source();
-        TableShape shape = Catalog.read(kept, List.of(table)).get(table);
-        return shape == null ? Optional.empty() : read(kept, change, shape);
+        return question.ask(kept);
     }
 
     /** At the first row of a table, the second, the fourth and so on: there may be thousands. */

@@ -80,10 +80,10 @@ final class RereadDesk implements AutoCloseable {
     /** Tables that the source has emptied in the lane's open transaction. */
     private final Set<TableId> truncated = new TreeSet<>();
     private final RereadRouter router;
+    private final Repairs repairs;
     private final ExecutorService asking;
     private final SlowQuestion<Optional<Checkpoint>> checkpoint;
     private final SlowQuestion<SourceSnapshot> snapshot;
-    private final Repairs repairs;
     private Set<TableId> carried = Set.of();
     private long carriedEpoch;
     private long lookedAt;
@@ -128,6 +128,7 @@ final class RereadDesk implements AutoCloseable {
         this.store = new RereadStore(config.nameInTarget(lane));
         this.passed = new PassedTransactions(store);
         this.router = new RereadRouter(config.source(), lock, passed);
+        this.repairs = new Repairs(new RepairStore(config.nameInTarget(lane)), lock, new RowReader(config.source()));
         this.asking = Executors.newSingleThreadExecutor(work -> {
             Thread asker = new Thread(work, "apply-reread-ask");
             asker.setDaemon(true);
@@ -141,7 +142,6 @@ final class RereadDesk implements AutoCloseable {
                 "lane %s: source %s, which transactions it shows".formatted(lane.name(), config.source().address()),
                 asking,
                 this::currentSnapshot);
-        this.repairs = new Repairs(new RepairStore(config.nameInTarget(lane)), lock, new RowReader(config.source()));
     }
 
     /**
