@@ -9,10 +9,16 @@ import dev.sluice.schemas.Stop;
 import dev.sluice.schemas.TableId;
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.sql.Statement;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.locks.LockSupport;
 import org.apache.kafka.clients.admin.Admin;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -117,6 +123,65 @@ class RecoverIT {
             stop(capture);
             assertThat(sluice(pipeline, "recover", "--execute")).isZero();
             requireItGoesOn(pipeline, 3);
+        }
+    }
+
+    @Test
+    void oneOfTwoLanesIsStartedAnewWhileTheTablesOfBothAreWrittenTo() throws Exception {
+        try (Pipeline pipeline = Pipeline.on(servers, "recover_lanes")
+                .settings("lanes: [{name: main}, {name: side}]")
+                .carrying("{source: public.other, lane: side}", "public.thing")) {
+            String create = "CREATE TABLE %s (id integer PRIMARY KEY, n integer);";
+            pipeline.onBoth(create.formatted("thing") + create.formatted("other"));
+            Child capture = pipeline.startCapture();
+            Child apply = pipeline.startApply();
+            awaitBothStreaming(capture);
+            AtomicBoolean stop = new AtomicBoolean();
+            CompletableFuture<Void> writing = CompletableFuture.runAsync(() -> write(pipeline, stop));
+            Await.until("both lanes apply", PATIENCE, () -> pipeline.askTarget(
+                            "SELECT (SELECT count(*) > 50 FROM thing) AND (SELECT count(*) > 50 FROM other)")
+                    .equals("t"));
+            stop(capture);
+            stop(apply);
+            pipeline.onSource("SELECT pg_drop_replication_slot('%s')".formatted(pipeline.config().lanes().get(0).slot()));
+
+            assertThat(sluice(pipeline, "recover", "--execute")).isEqualTo(Stop.USAGE.exitCode());
+            assertThat(sluice(pipeline, "recover", "--execute", "--lane", "main", "--rate", "300")).isZero();
+            capture = pipeline.startCapture();
+            pipeline.startApply();
+            awaitBothStreaming(capture);
+            Await.until("the lane's table is read", PATIENCE, () -> pipeline.askTarget(
+                            "SELECT string_agg(source_table || ' ' || state, ', ') FROM sluice.reread")
+                    .equals("thing done"));
+            stop.set(true);
+            writing.join();
+
+            String end = pipeline.askSource("SELECT pg_current_wal_lsn()");
+            Await.until("both lanes have all", PATIENCE, () -> pipeline.askTarget(
+                            "SELECT count(*) FROM sluice.progress WHERE lane LIKE '%%.%%' AND end_lsn >= '%s'".formatted(end))
+                    .equals("2"));
+            pipeline.assertEqual();
+        }
+    }
+
+    private static void awaitBothStreaming(Child capture) {
+        Await.until("both lanes stream", PATIENCE, () -> capture.log().contains("lane main: streaming from")
+                && capture.log().contains("lane side: streaming from"));
+    }
+
+    /** One transaction after the other, each of which writes to both tables. */
+    private static void write(Pipeline pipeline, AtomicBoolean stop) {
+        try (Connection source = pipeline.connectSource();
+                Statement statement = source.createStatement()) {
+            for (int i = 1; !stop.get(); i++) {
+                statement.execute(("INSERT INTO thing VALUES (%1$d, 0); INSERT INTO other VALUES (%1$d, 0);"
+                                + " UPDATE thing SET n = n + 1, id = -id WHERE id %% 7 = %1$d %% 7; DELETE FROM thing WHERE id = %1$d / 2;"
+                                + " UPDATE other SET n = n + 1 WHERE id = %1$d / 3")
+                        .formatted(i));
+                LockSupport.parkNanos(10_000_000);
+            }
+        } catch (SQLException e) {
+            throw new AssertionError("the writer failed", e);
         }
     }
 

@@ -87,6 +87,7 @@ class RereadTroubleIT {
     void aTableWithoutAKeyThatIsWrittenTooMuchFailsAndSaysWhatToDo() throws SQLException {
         List<String> smallHeap = List.of("-Xmx128m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC");
         try (Pipeline pipeline = Pipeline.on(servers, "heaped")
+                .kafka("maxRecordBytes: 1048576") // larger ones need a larger heap
                 .jvm(process -> process.equals("apply") ? smallHeap : Pipeline.QUICK_JVM)
                 .carrying("heaped")) {
             pipeline.onBoth("CREATE TABLE heaped (n integer, v text); ALTER TABLE heaped REPLICA IDENTITY FULL");
