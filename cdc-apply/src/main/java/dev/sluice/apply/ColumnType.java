@@ -1,5 +1,6 @@
 package dev.sluice.apply;
 
+import dev.sluice.catalog.TableShape;
 import dev.sluice.schemas.TableId;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
@@ -7,8 +8,10 @@ import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.util.Collection;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.Collectors;
 
 /**
  * How the values of a column travel in a set statement: as one array parameter, and from it as the column's type.
@@ -90,6 +93,16 @@ record ColumnType(String name, String parameter, boolean isCast, String equal, O
     /** SQL of whether two values of the type are the same, which its index can answer. */
     String same(String one, String other) {
         return compared(one) + " " + equal + " " + compared(other);
+    }
+
+    /** SQL that finds a row by its key: a parameter for the text of each column, in that order. */
+    static String matches(List<String> key, TableShape shape, Map<Integer, ColumnType> types) {
+        return key.stream()
+                .map(name -> {
+                    ColumnType type = types.get(shape.column(name).orElseThrow().typeOid());
+                    return type.same(TableId.quote(name), type.cast("?::text"));
+                })
+                .collect(Collectors.joining(" AND "));
     }
 
     private String compared(String sql) {

@@ -27,7 +27,6 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
-import java.util.stream.Collectors;
 
 /**
  * Single rows of a table on both sides, for a person. A row of the target is looked at when the lane has applied what the
@@ -234,13 +233,8 @@ public final class RowPreview implements AutoCloseable {
             Map<String, String> columns,
             List<String> key)
             throws SQLException {
-        String matches = keyColumns.stream()
-                .map(name -> {
-                    ColumnType type = types.get(shape.column(name).orElseThrow().typeOid());
-                    return type.same(TableId.quote(name), type.cast("?::text"));
-                })
-                .collect(Collectors.joining(" AND "));
-        String sql = "SELECT " + String.join(", ", columns.values()) + " FROM " + table.quoted() + " WHERE " + matches;
+        String sql = "SELECT " + String.join(", ", columns.values()) + " FROM " + table.quoted() + " WHERE "
+                + ColumnType.matches(keyColumns, shape, types);
         try (PreparedStatement query = side.prepareStatement(sql)) {
             for (int i = 0; i < key.size(); i++) {
                 query.setString(i + 1, key.get(i));

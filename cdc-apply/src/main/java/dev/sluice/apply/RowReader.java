@@ -95,15 +95,10 @@ final class RowReader implements AutoCloseable {
             Connection connection, TableShape shape, List<String> columns, List<Key> keys) throws SQLException {
         Map<Integer, ColumnType> types = ColumnType.read(
                 connection, shape.columns().stream().map(Column::typeOid).toList());
-        String matches = shape.keyColumns().stream()
-                .map(name -> {
-                    ColumnType type = types.get(shape.column(name).orElseThrow().typeOid());
-                    return type.same(TableId.quote(name), type.cast("?::text"));
-                })
-                .collect(Collectors.joining(" AND "));
         String sql = "SELECT "
                 + columns.stream().map(name -> TableId.quote(name) + "::text").collect(Collectors.joining(", "))
-                + " FROM " + shape.id().quoted() + " WHERE " + matches;
+                + " FROM " + shape.id().quoted() + " WHERE "
+                + ColumnType.matches(shape.keyColumns(), shape, types);
         Map<Key, List<String>> found = new HashMap<>();
         try (PreparedStatement query = connection.prepareStatement(sql)) {
             for (Key key : keys) {
