@@ -15,6 +15,7 @@ import dev.sluice.schemas.Lsn;
 import dev.sluice.schemas.TableId;
 import java.sql.Connection;
 import java.sql.SQLException;
+import java.sql.Statement;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -83,14 +84,7 @@ final class ApplyRun {
      */
     void serve(StopSignal stop, ApplyStats stats, Set<Finding> warned, Runnable onApplying) throws InterruptedException {
         try {
-            Progress.createTables(target);
-            if (!RereadStore.isThere(target)) {
-                RereadStore.createTables(target);
-            }
-            if (!RepairStore.isThere(target)) {
-                RepairStore.createTable(target);
-            }
-            target.commit();
+            createTables();
             first = progress.read(target);
             isBeyond = first.isBeyond() || nextLarge.isBeyond;
             rereads = new RereadDesk(config, lane, lock);
@@ -130,6 +124,21 @@ final class ApplyRun {
                 rereads.close();
             }
         }
+    }
+
+    /** One lane after the other: of two that make the same schema or table at once the server refuses one. */
+    private void createTables() throws SQLException {
+        try (Statement lock = target.createStatement()) {
+            lock.execute("SELECT pg_advisory_xact_lock(hashtextextended('sluice.tables', 0))");
+        }
+        Progress.createTables(target);
+        if (!RereadStore.isThere(target)) {
+            RereadStore.createTables(target);
+        }
+        if (!RepairStore.isThere(target)) {
+            RepairStore.createTable(target);
+        }
+        target.commit();
     }
 
     private void apply(
