@@ -27,7 +27,8 @@ public final class EmbeddedPostgres implements PostgresServer {
     private final ServerAccount account;
     private final Path directory;
     private final boolean temporary;
-    private final int port;
+    /** 0 until it is chosen, which is at the last moment: others look for free ports too. */
+    private int port;
     private final Thread lastResort = new Thread(this::closeAtExit, "postgres-last-resort");
 
     private EmbeddedPostgres(Builder builder) {
@@ -36,7 +37,7 @@ public final class EmbeddedPostgres implements PostgresServer {
         account = ServerAccount.ofThisMachine();
         temporary = builder.directory == null;
         directory = temporary ? Directories.temporary("sluice-postgres-") : Directories.create(builder.directory);
-        port = builder.port == 0 ? Loopback.freePort() : builder.port;
+        port = builder.port;
     }
 
     public static Builder builder() {
@@ -152,6 +153,7 @@ public final class EmbeddedPostgres implements PostgresServer {
 
     @Override
     public void start() {
+        port = port == 0 ? Loopback.freePort() : port;
         run("pg_ctl", "start", "-w", "-t", "60", "-D", dataDirectory().toString(), "-l", log().toString(), "-o",
                 "-p " + port);
     }
