@@ -8,6 +8,8 @@ import dev.sluice.apply.RowChange.Kind;
 import dev.sluice.schemas.Failure;
 import dev.sluice.schemas.TableId;
 import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -21,6 +23,7 @@ import java.util.Set;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Future;
 import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -41,6 +44,8 @@ final class Repairs implements AutoCloseable {
     private static final long LOOK_NANOS = Duration.ofSeconds(1).toNanos();
     private static final int MOST_ROWS = 200;
     private static final int MOST_TRIES = 20;
+    /** What a key is taken to need in memory. */
+    private static final long KEY_BYTES = 100;
     private static final long MOST_BYTES = Math.min(16L << 20, Runtime.getRuntime().maxMemory() / 16);
 
     private final RepairStore store;
@@ -48,8 +53,8 @@ final class Repairs implements AutoCloseable {
     private final Connection target;
     private final RowReader reader;
     private final Map<Long, Integer> tries = new HashMap<>();
-    /** By the key that was asked for, the one that the source prints for the row. */
-    private final Map<Key, Key> spellings = new HashMap<>();
+    /** By the key that was asked for, those that the source has printed for the row. */
+    private final Map<Key, Set<Key>> spellings = new HashMap<>();
     private TargetTables tables;
     private Map<TableId, TargetTable> bySource = Map.of();
     private Optional<Round> round = Optional.empty();
@@ -62,38 +67,56 @@ final class Repairs implements AutoCloseable {
         private final List<Request> requests;
         private final Set<Key> keys = new HashSet<>();
         private final List<Seen> seen = new ArrayList<>();
+        /** Changes by other spellings of keys: some may be of the same rows. */
+        private final List<Spelling> others = new ArrayList<>();
         private final Future<RowReader.Rows> reading;
         private long bytes;
 
         /** @param spellings other spellings of the keys by which rows were found */
-        Round(TargetTable table, List<Request> requests, Map<Key, Key> spellings, RowReader reader) {
+        Round(TargetTable table, List<Request> requests, Map<Key, Set<Key>> spellings, RowReader reader) {
             this.table = table;
             this.requests = requests;
             for (Request request : requests) {
                 keys.add(request.key());
-                keys.add(spellings.getOrDefault(request.key(), request.key()));
+                keys.addAll(spellings.getOrDefault(request.key(), Set.of()));
             }
             this.reading = reader.read(table.source(), List.copyOf(keys));
         }
 
         void see(RowChange change, long xid, long size) {
+            if (change.table() != table) {
+                return;
+            }
             boolean isAbout = change.kind() == Kind.TRUNCATE
                     || keys.contains(change.key())
                     || change.kind() == Kind.MOVE && keys.contains(change.oldKey());
-            if (isAbout && change.table() == table) {
+            if (isAbout) {
                 bytes += size;
-                if (bytes > MOST_BYTES) {
-                    seen.clear();
-                } else {
-                    seen.add(new Seen(xid, change));
+                seen.add(new Seen(xid, change));
+            } else if (!table.hasPlainKey()) {
+                bytes += KEY_BYTES;
+                others.add(new Spelling(xid, change.key()));
+                if (change.kind() == Kind.MOVE) {
+                    others.add(new Spelling(xid, change.oldKey()));
                 }
             }
+            if (bytes > MOST_BYTES) {
+                seen.clear();
+                others.clear();
+            }
+        }
+
+        List<Key> unseenOthers(SourceSnapshot snapshot) {
+            return others.stream().filter(one -> !snapshot.sees(one.xid())).map(Spelling::key).toList();
         }
 
         List<Seen> unseen(SourceSnapshot snapshot) {
             return seen.stream().filter(one -> !snapshot.sees(one.xid())).toList();
         }
     }
+
+    /** A key that a change had which the lane has applied. */
+    private record Spelling(long xid, Key key) {}
 
     /** A change that the lane has applied. */
     private record Seen(long xid, RowChange change) {}
@@ -179,10 +202,11 @@ final class Repairs implements AutoCloseable {
         if (now.table.keyNames().isEmpty()) {
             now.table.keyIs(rows.keyColumns());
         }
-        rows.found().forEach((asked, row) -> spellings.put(asked, rows.key(row)));
+        rows.found().forEach((asked, row) -> spelt(asked, rows.key(row)));
         List<Seen> unseen = now.unseen(rows.snapshot());
         boolean isOut = now.bytes > MOST_BYTES
                 || !now.table.keyNames().equals(rows.keyColumns())
+                || isRespelt(now, now.unseenOthers(rows.snapshot()))
                 || !now.keys.containsAll(rows.found().values().stream().map(rows::key).toList())
                 || unseen.stream().anyMatch(one -> one.change().kind() == Kind.TRUNCATE || one.change().kind() == Kind.MOVE);
         if (isOut) {
@@ -195,9 +219,16 @@ final class Repairs implements AutoCloseable {
     private void write(Round now, RowReader.Rows rows, List<Seen> unseen) throws SQLException {
         List<RowChange> changes = new ArrayList<>();
         for (Key key : now.keys) {
-            changes.add(rows.found().containsKey(key)
-                    ? row(now.table, rows.columns(), rows.found().get(key), key)
-                    : new RowChange(now.table, Kind.DELETE, key, null, null));
+            List<String> found = rows.found().get(key);
+            if (found == null) {
+                changes.add(new RowChange(now.table, Kind.DELETE, key, null, null));
+                continue;
+            }
+            RowChange row = row(now.table, rows.columns(), found, key);
+            changes.add(row);
+            if (!now.table.hasPlainKey()) { // a row that is there keeps the spelling of its key, unless it moves
+                changes.add(new RowChange(now.table, Kind.MOVE, rows.key(found), row.values(), key));
+            }
         }
         unseen.forEach(one -> changes.add(one.change()));
         try {
@@ -221,6 +252,53 @@ final class Repairs implements AutoCloseable {
         }
         log.info("{}: {} rows are repaired", now.table.id(), now.requests.size());
         end(now);
+    }
+
+    private void spelt(Key asked, Key as) {
+        spellings.computeIfAbsent(asked, key -> new HashSet<>()).add(as);
+    }
+
+    /** Whether one of the keys is another spelling of one that is repaired; the target's server knows. */
+    private boolean isRespelt(Round now, List<Key> others) throws SQLException {
+        if (others.isEmpty()) {
+            return false;
+        }
+        List<Key> own = List.copyOf(now.keys);
+        int[] places = now.table.keyPlaces();
+        String arrays = IntStream.of(places).mapToObj(place -> "?::text[]").collect(Collectors.joining(", "));
+        String names = IntStream.range(0, places.length).mapToObj(i -> "c" + i).collect(Collectors.joining(", "));
+        String same = IntStream.range(0, places.length)
+                .mapToObj(i -> {
+                    ColumnType type = now.table.type(places[i]);
+                    return type.same(type.cast("own.c" + i), type.cast("other.c" + i));
+                })
+                .collect(Collectors.joining(" AND "));
+        boolean isAny = false;
+        try (PreparedStatement query = target.prepareStatement(
+                "SELECT own.n, other.n FROM unnest(%1$s) WITH ORDINALITY AS own(%2$s, n) JOIN unnest(%1$s) WITH ORDINALITY AS other(%2$s, n) ON %3$s"
+                        .formatted(arrays, names, same))) {
+            int parameter = 1;
+            for (List<Key> keys : List.of(own, others)) {
+                for (int i = 0; i < places.length; i++) {
+                    int column = i;
+                    query.setArray(
+                            parameter++,
+                            target.createArrayOf("text", keys.stream().map(key -> key.values().get(column)).toArray()));
+                }
+            }
+            try (ResultSet row = query.executeQuery()) {
+                while (row.next()) {
+                    isAny = true;
+                    Key as = others.get(row.getInt(2) - 1);
+                    Key meant = own.get(row.getInt(1) - 1);
+                    now.requests.stream()
+                            .map(Request::key)
+                            .filter(asked -> asked.equals(meant) || spellings.getOrDefault(asked, Set.of()).contains(meant))
+                            .forEach(asked -> spelt(asked, as));
+                }
+            }
+        }
+        return isAny;
     }
 
     private static RowChange row(TargetTable table, List<String> columns, List<String> row, Key key) {

@@ -76,6 +76,7 @@ class RepairIT {
                     DELETE FROM person WHERE id = 2;
                     INSERT INTO person VALUES (7, 'phantom', '2000-01-01');
                     UPDATE price SET note = NULL WHERE amount = 1;
+                    UPDATE price SET amount = 2.500 WHERE amount = 2.5;
                     UPDATE paper SET title = title || ' ' WHERE no = 'a "b'""");
 
             assertThat(repair(pipeline, "--table", "person", "--key", "1", "--key", "2", "--key", "{\"id\": 7}", "--key", "3", "--key", "9"))
@@ -96,11 +97,12 @@ class RepairIT {
             assertThat(repair(pipeline, "--table", "person", "--key", "1", "--key", "2", "--key", "7", "--key", "3", "--execute"))
                     .as(err + "" + out).isZero();
             assertThat(out.toString()).contains("{\"id\":\"7\"}: on neither side").doesNotContain("differs");
-            assertThat(repair(pipeline, "--table", "price", "--key", "1.000", "--execute")).as(err + "" + out).isZero();
+            assertThat(repair(pipeline, "--table", "price", "--key", "1.000", "--key", "2.5", "--execute"))
+                    .as(err + "" + out).isZero();
             assertThat(repair(pipeline, "--table", "paper", "--key", "{\"year\": 2026, \"no\": \"a \\\"b\"}", "--execute"))
                     .as(err + "" + out).isZero();
             assertThat(pipeline.askTarget("SELECT own FROM person WHERE id = 1")).isEqualTo("kept");
-            assertThat(pipeline.askTarget("SELECT string_agg(state, ' ') FROM sluice.repair")).isEqualTo("done done done done done");
+            assertThat(pipeline.askTarget("SELECT string_agg(state, ' ') FROM sluice.repair")).isEqualTo("done done done done done done");
             pipeline.assertEqual();
 
             assertThat(repair(pipeline, "--table", "person", "--key", "x")).isEqualTo(Stop.USAGE.exitCode());
