@@ -46,7 +46,10 @@ final class KeyOrder {
         this.searchPath = searchPath;
     }
 
-    /** What the server compares by: of a domain the type below it, of which alone it always knows the operators. */
+    /**
+     * What the server compares by: of a domain the type below it, of which alone it always knows the operators. With its schema,
+     * so that it reads the same in every session, and without a length, which {@code bit} and {@code character} have by default.
+     */
     private record Compared(String type, String collation) {}
 
     static KeyOrder read(Connection source, TableShape shape) throws SQLException {
@@ -58,16 +61,16 @@ final class KeyOrder {
         try (PreparedStatement query = source.prepareStatement(
                 """
                 WITH RECURSIVE base AS (
-                    SELECT a.attname, a.attcollation, t.oid, t.typbasetype, t.typnamespace
+                    SELECT a.attname, a.attcollation, t.oid, t.typname, t.typbasetype, t.typnamespace
                     FROM pg_catalog.pg_class r
                     JOIN pg_catalog.pg_namespace n ON n.oid = r.relnamespace
                     JOIN pg_catalog.pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
                     JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
                     WHERE n.nspname = ? AND r.relname = ? AND a.attname = ANY (?)
                     UNION ALL
-                    SELECT base.attname, base.attcollation, b.oid, b.typbasetype, b.typnamespace
+                    SELECT base.attname, base.attcollation, b.oid, b.typname, b.typbasetype, b.typnamespace
                     FROM base JOIN pg_catalog.pg_type b ON b.oid = base.typbasetype)
-                SELECT base.attname, pg_catalog.format_type(base.oid, NULL), tn.nspname, cn.nspname, c.collname,
+                SELECT base.attname, pg_catalog.format('%I.%I', tn.nspname, base.typname), tn.nspname, cn.nspname, c.collname,
                        EXISTS (SELECT 1 FROM pg_catalog.pg_opclass k
                                JOIN pg_catalog.pg_am m ON m.oid = k.opcmethod AND m.amname = 'btree'
                                JOIN pg_catalog.pg_amop p ON p.amopfamily = k.opcfamily AND p.amopstrategy = 1
