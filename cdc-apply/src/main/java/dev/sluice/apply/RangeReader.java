@@ -15,7 +15,6 @@ import dev.sluice.config.PipelineConfig;
 import dev.sluice.config.TableMapping;
 import dev.sluice.config.TextForm;
 import dev.sluice.process.Failpoints;
-import dev.sluice.schemas.ControlRecord;
 import dev.sluice.schemas.Failure;
 import dev.sluice.schemas.Lsn;
 import dev.sluice.schemas.TableId;
@@ -58,7 +57,6 @@ import org.slf4j.LoggerFactory;
  */
 final class RangeReader implements AutoCloseable {
     private static final Logger log = LoggerFactory.getLogger(RangeReader.class);
-    private static final String CURRENT_SNAPSHOT = "SELECT pg_catalog.pg_current_snapshot()::text";
     private static final long PATIENCE_NANOS = Duration.ofSeconds(10).toNanos();
     private static final int BLOCK_BYTES = 64 << 10;
     /** The server's name for the rows of a range that has rows in the target already. */
@@ -151,8 +149,8 @@ final class RangeReader implements AutoCloseable {
             Scope scope = new Scope(keys, isNew ? isEmpty : request.wasEmpty(), hasOtherUnique, isPartial, table.isComputed());
             List<Range> done = isNew ? List.of() : ascending(keys, store.ranges(target, request.source(), keys));
             target.commit();
-            Set<Long> running = isNew ? SourceSnapshot.parse(ask(source, CURRENT_SNAPSHOT)).runningInStream() : Set.of();
-            Lsn from = Lsn.parse(ask(source, "SELECT pg_catalog.pg_current_wal_insert_lsn()::text"));
+            Set<Long> running = isNew ? atSource(() -> SourceSql.snapshot(source)).runningInStream() : Set.of();
+            Lsn from = atSource(() -> SourceSql.position(source));
             long rows = estimate(shape);
             mark();
             return new Prepared(scope, isEmpty, rows, done, running, from);
@@ -283,7 +281,7 @@ final class RangeReader implements AutoCloseable {
                 stage(table, columns, inputs);
             }
             SourceSnapshot snapshot = snapshot(passed);
-            Lsn until = Lsn.parse(ask(source, "SELECT pg_catalog.pg_current_wal_insert_lsn()::text"));
+            Lsn until = atSource(() -> SourceSql.position(source));
             String from = "SELECT %s FROM %s WHERE %s%s".formatted(
                     selected(columns, inputs, table.mapping()),
                     table.source().quoted(),
@@ -331,7 +329,7 @@ final class RangeReader implements AutoCloseable {
         boolean isSaid = false;
         while (true) {
             set(source, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY");
-            SourceSnapshot snapshot = SourceSnapshot.parse(ask(source, CURRENT_SNAPSHOT));
+            SourceSnapshot snapshot = atSource(() -> SourceSql.snapshot(source));
             if (passed.stream().allMatch(snapshot::sees)) {
                 return snapshot;
             }
@@ -418,10 +416,10 @@ final class RangeReader implements AutoCloseable {
     /** Brings the lane beyond the snapshot also where nobody else writes. */
     private void mark() throws SQLException {
         source.setAutoCommit(true);
-        try (Statement emit = source.createStatement()) {
-            emit.execute("SELECT pg_catalog.pg_logical_emit_message(true, '%s', '{\"kind\":\"reread\"}')"
-                    .formatted(ControlRecord.MARKER_PREFIX));
-        }
+        atSource(() -> {
+            SourceSql.mark(source, "reread");
+            return null;
+        });
     }
 
     // ---- joining
@@ -555,7 +553,7 @@ final class RangeReader implements AutoCloseable {
                     "COPY (SELECT %s FROM %s) TO STDOUT"
                             .formatted(selected(columns, inputs, mapping), table.source().quoted()),
                     "COPY %s (%s) FROM STDIN".formatted(STAGED.quoted(), stagedNames(columns, inputs, table)));
-            Lsn until = Lsn.parse(ask(source, "SELECT pg_catalog.pg_current_wal_insert_lsn()::text"));
+            Lsn until = atSource(() -> SourceSql.position(source));
             source.commit();
             List<String> key = scope.keys().names(mapping);
             set(target, "CREATE INDEX ON %s (%s)".formatted(STAGED.quoted(), quoted(key)));
@@ -631,9 +629,10 @@ final class RangeReader implements AutoCloseable {
             Connection opened = atSource(() -> open(config.source(), "sluice-apply reread"));
             LargeRow.refuse(opened);
             keep(opened, () -> source = opened);
-            set(source, TextForm.sql());
-            // its markers wait for no standby: the lane has them before that anyway
-            set(source, "SET search_path = pg_catalog; SET quote_all_identifiers = off; SET synchronous_commit = local");
+            atSource(() -> {
+                SourceSql.prepare(source);
+                return null;
+            });
         }
         source.setAutoCommit(true);
         if (target == null || target.isClosed()) {
@@ -667,13 +666,7 @@ final class RangeReader implements AutoCloseable {
     }
 
     private String ask(Connection connection, String sql) throws SQLException {
-        try (Statement statement = connection.createStatement();
-                ResultSet row = statement.executeQuery(sql)) {
-            row.next();
-            return row.getString(1);
-        } catch (SQLException e) {
-            throw connection == source ? new SourceSaid(e) : e;
-        }
+        return connection == source ? atSource(() -> SourceSql.ask(source, sql)) : SourceSql.ask(connection, sql);
     }
 
     private void set(Connection connection, String sql) throws SQLException {

@@ -2,6 +2,7 @@ package dev.sluice.apply;
 
 import dev.sluice.apply.RowChange.Kind;
 import dev.sluice.catalog.Catalog;
+import dev.sluice.catalog.Column;
 import dev.sluice.catalog.TableShape;
 import dev.sluice.config.DatabaseConfig;
 import dev.sluice.config.Databases;
@@ -162,17 +163,12 @@ final class Reread implements AutoCloseable {
     }
 
     private static void awaitSeen(Connection connection, Set<Long> transactions) throws SQLException {
-        try (Statement query = connection.createStatement()) {
+        try {
             long began = System.nanoTime();
-            while (true) {
-                try (ResultSet row = query.executeQuery("SELECT pg_catalog.pg_current_snapshot()::text")) {
-                    row.next();
-                    if (transactions.stream().allMatch(SourceSnapshot.parse(row.getString(1))::sees)) {
-                        return;
-                    }
-                }
+            while (!transactions.stream().allMatch(SourceSql.snapshot(connection)::sees)) {
                 if (System.nanoTime() - began > PATIENCE_NANOS) {
-                    throw new Failure.Retryable("the source does not show a transaction yet that it has sent: its commit waits for a standby", null);
+                    throw new Failure.Retryable(
+                            "the source does not show a transaction yet that it has sent: its commit waits for a standby", null);
                 }
                 TimeUnit.MILLISECONDS.sleep(1);
             }
@@ -243,13 +239,12 @@ final class Reread implements AutoCloseable {
         TargetTable table = change.table();
         table.requireInputsIn(shape);
         List<String> columns = table.sourceColumns(shape);
-        Map<String, ColumnType> types = keyTypes(connection, shape, table.keyNames());
+        Map<Integer, ColumnType> types =
+                ColumnType.read(connection, shape.columns().stream().map(Column::typeOid).toList());
         String sql = "SELECT "
                 + columns.stream().map(column -> TableId.quote(column) + "::text").collect(Collectors.joining(", "))
                 + " FROM " + table.source().quoted() + " WHERE "
-                + table.keyNames().stream()
-                        .map(key -> types.get(key).same(TableId.quote(key), types.get(key).cast("?::text")))
-                        .collect(Collectors.joining(" AND "));
+                + ColumnType.matches(table.keyNames(), shape, types);
         try (PreparedStatement query = connection.prepareStatement(sql)) {
             for (int i = 0; i < table.keyNames().size(); i++) {
                 query.setString(i + 1, change.key().values().get(i));

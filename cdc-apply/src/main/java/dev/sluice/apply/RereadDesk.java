@@ -614,11 +614,8 @@ final class RereadDesk implements AutoCloseable {
     }
 
     private SourceSnapshot currentSnapshot() throws SQLException {
-        try (Connection asked = Databases.connectBriefly(config.source(), "sluice-apply snapshot");
-                var query = asked.createStatement();
-                var row = query.executeQuery("SELECT pg_catalog.pg_current_snapshot()::text")) {
-            row.next();
-            return SourceSnapshot.parse(row.getString(1));
+        try (Connection asked = Databases.connectBriefly(config.source(), "sluice-apply snapshot")) {
+            return SourceSql.snapshot(asked);
         }
     }
 

@@ -8,8 +8,6 @@ import dev.sluice.config.Databases;
 import dev.sluice.config.LaneConfig;
 import dev.sluice.config.PipelineConfig;
 import dev.sluice.config.TableMapping;
-import dev.sluice.config.TextForm;
-import dev.sluice.schemas.ControlRecord;
 import dev.sluice.schemas.Failure;
 import dev.sluice.schemas.Lsn;
 import dev.sluice.schemas.Stop;
@@ -18,7 +16,6 @@ import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
-import java.sql.Statement;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -100,8 +97,7 @@ public final class RowPreview implements AutoCloseable {
             try {
                 Connection target = Databases.connect(pipeline.target(), "sluice-command");
                 for (Connection side : List.of(source, target)) {
-                    execute(side, TextForm.sql());
-                    execute(side, "SET search_path = pg_catalog; SET quote_all_identifiers = off; SET synchronous_commit = local");
+                    SourceSql.prepare(side);
                 }
                 return new RowPreview(mapping, pipeline.nameInTarget(lane), source, target);
             } catch (SQLException | RuntimeException e) {
@@ -255,9 +251,8 @@ public final class RowPreview implements AutoCloseable {
 
     /** Whether the lane gets to where the source is now. */
     private boolean awaitApplied() throws SQLException, InterruptedException {
-        Lsn until = Lsn.parse(ask("SELECT pg_catalog.pg_current_wal_insert_lsn()::text"));
-        execute(source, "SELECT pg_catalog.pg_logical_emit_message(true, '%s', '{\"kind\":\"repair\"}')"
-                .formatted(ControlRecord.MARKER_PREFIX));
+        Lsn until = SourceSql.position(source);
+        SourceSql.mark(source, "repair");
         long began = System.nanoTime();
         while (System.nanoTime() - began < PATIENCE.toNanos()) {
             Optional<LaneStatus.Applied> applied = LaneStatus.read(target, lane).applied();
@@ -267,20 +262,6 @@ public final class RowPreview implements AutoCloseable {
             TimeUnit.MILLISECONDS.sleep(20);
         }
         return false;
-    }
-
-    private String ask(String sql) throws SQLException {
-        try (Statement statement = source.createStatement();
-                ResultSet row = statement.executeQuery(sql)) {
-            row.next();
-            return row.getString(1);
-        }
-    }
-
-    private static void execute(Connection side, String sql) throws SQLException {
-        try (Statement statement = side.createStatement()) {
-            statement.execute(sql);
-        }
     }
 
     @Override

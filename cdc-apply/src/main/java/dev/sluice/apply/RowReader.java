@@ -6,15 +6,12 @@ import dev.sluice.catalog.Column;
 import dev.sluice.catalog.TableShape;
 import dev.sluice.config.DatabaseConfig;
 import dev.sluice.config.Databases;
-import dev.sluice.config.TextForm;
-import dev.sluice.schemas.ControlRecord;
 import dev.sluice.schemas.Lsn;
 import dev.sluice.schemas.TableId;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
-import java.sql.Statement;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -72,8 +69,7 @@ final class RowReader implements AutoCloseable {
 
     private static Rows read(Connection connection, TableId table, List<Key> keys) throws SQLException, InterruptedException {
         LargeRow.refuse(connection);
-        execute(connection, TextForm.sql());
-        execute(connection, "SET search_path = pg_catalog; SET quote_all_identifiers = off; SET synchronous_commit = local");
+        SourceSql.prepare(connection);
         SourceSnapshot snapshot = snapshot(connection);
         TableShape shape = Catalog.read(connection, List.of(table)).get(table);
         if (shape == null || shape.keyColumns().isEmpty()) {
@@ -82,12 +78,10 @@ final class RowReader implements AutoCloseable {
         List<String> columns =
                 shape.columns().stream().filter(column -> !column.generated()).map(Column::name).toList();
         Map<Key, List<String>> found = found(connection, shape, columns, keys);
-        Lsn until = Lsn.parse(ask(connection, "SELECT pg_catalog.pg_current_wal_insert_lsn()::text"));
+        Lsn until = SourceSql.position(connection);
         connection.commit();
         connection.setAutoCommit(true);
-        // brings the lane beyond the snapshot also where nobody else writes
-        execute(connection, "SELECT pg_catalog.pg_logical_emit_message(true, '%s', '{\"kind\":\"repair\"}')"
-                .formatted(ControlRecord.MARKER_PREFIX));
+        SourceSql.mark(connection, "repair");
         return new Rows(snapshot, until, shape.keyColumns(), columns, found);
     }
 
@@ -125,33 +119,15 @@ final class RowReader implements AutoCloseable {
      */
     private static SourceSnapshot snapshot(Connection connection) throws SQLException, InterruptedException {
         connection.setAutoCommit(false);
-        Set<Long> running = current(connection).runningInStream();
+        Set<Long> running = SourceSql.snapshot(connection).runningInStream();
         while (true) {
             connection.rollback();
-            execute(connection, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY");
-            SourceSnapshot snapshot = current(connection);
+            SourceSql.execute(connection, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY");
+            SourceSnapshot snapshot = SourceSql.snapshot(connection);
             if (running.stream().allMatch(snapshot::sees)) {
                 return snapshot;
             }
             TimeUnit.MILLISECONDS.sleep(5);
-        }
-    }
-
-    private static SourceSnapshot current(Connection connection) throws SQLException {
-        return SourceSnapshot.parse(ask(connection, "SELECT pg_catalog.pg_current_snapshot()::text"));
-    }
-
-    private static String ask(Connection connection, String sql) throws SQLException {
-        try (Statement statement = connection.createStatement();
-                ResultSet row = statement.executeQuery(sql)) {
-            row.next();
-            return row.getString(1);
-        }
-    }
-
-    private static void execute(Connection connection, String sql) throws SQLException {
-        try (Statement statement = connection.createStatement()) {
-            statement.execute(sql);
         }
     }
 
