@@ -38,6 +38,14 @@ final class ApplyRun {
     /** How long the lane waits for records while a read may wait for it. */
     private static final Duration BUSY = Duration.ofMillis(5);
 
+    /** How long a table that was found to fit is taken to fit; it is asked for row by row otherwise. */
+    private static final long JUDGED_NANOS = Duration.ofSeconds(1).toNanos();
+
+    /** How often a stopped lane looks whether it may go on, and says that it is stopped. */
+    private static final long LOOK_MILLIS = 500;
+
+    private static final long SAY_NANOS = Duration.ofMinutes(1).toNanos();
+
     private final PipelineConfig config;
     private final LaneConfig lane;
     private final LaneLock lock;
@@ -52,6 +60,9 @@ final class ApplyRun {
     private LaneConsumer consumer;
     private BatchWriter writer;
     private RereadDesk rereads;
+    private Parking parking;
+    /** By source table, when a row of it was last found to be the one to blame. */
+    private final Map<TableId, Long> judgedAt = new HashMap<>();
 
     /** Whole transactions that are not written yet, in lane order. */
     private final List<SourceTransaction> ready = new ArrayList<>();
@@ -85,6 +96,10 @@ final class ApplyRun {
     void serve(StopSignal stop, ApplyStats stats, Set<Finding> warned, Runnable onApplying) throws InterruptedException {
         try {
             createTables();
+            awaitResume(stop);
+            if (stop.isRequested()) {
+                return;
+            }
             first = progress.read(target);
             isBeyond = first.isBeyond() || nextLarge.isBeyond;
             rereads = new RereadDesk(config, lane, lock);
@@ -93,12 +108,19 @@ final class ApplyRun {
             try {
                 held = desk.release(first);
                 TargetTables tables = desk.carried(held, tablesByTopic);
-                try (Reread singleRows = tables.reread()) {
+                try (Reread singleRows = tables.reread();
+                        Parking opened = new Parking(config, lane, lock)) {
+                    parking = opened;
+                    parking.open();
                     rereads.open(tables, tablesByTopic);
                     Map<TopicPartition, Progress.Offset> saved = progress.readOffsets(target);
                     target.commit();
                     apply(stop, stats, tables, desk, saved, onApplying);
                 }
+            } catch (Parking.BreakerOpens e) {
+                target.rollback();
+                new DeadLetterStore(config.nameInTarget(lane)).openBreaker(target, e.getMessage());
+                target.commit();
             } catch (SchemaChange e) {
                 target.rollback();
                 rereads.close(); // its readers hold locks on the tables
@@ -138,7 +160,30 @@ final class ApplyRun {
         if (!RepairStore.isThere(target)) {
             RepairStore.createTable(target);
         }
+        if (!DeadLetterStore.isThere(target)) {
+            DeadLetterStore.createTables(target);
+        }
         target.commit();
+    }
+
+    /** While the breaker is open the lane stands still; its process lives, and other lanes go on. */
+    private void awaitResume(StopSignal stop) throws SQLException, InterruptedException {
+        DeadLetterStore store = new DeadLetterStore(config.nameInTarget(lane));
+        long saidAt = 0;
+        while (!stop.isRequested()) {
+            Optional<String> reason = store.breaker(target);
+            target.commit();
+            lock.used();
+            if (reason.isEmpty()) {
+                return;
+            }
+            if (saidAt == 0 || System.nanoTime() - saidAt > SAY_NANOS) {
+                saidAt = System.nanoTime();
+                log.error(
+                        "lane {}: stopped: {}; mend the cause, then `sluice resume` lets it go on", lane.name(), reason.get());
+            }
+            stop.await(LOOK_MILLIS);
+        }
     }
 
     private void apply(
@@ -153,7 +198,8 @@ final class ApplyRun {
             consumer = opened;
             writer = new BatchWriter(
                     lock, progress, first, tables, tablesByTopic.values(), desk.columns(), consumer, stats, nextLarge,
-                    rereads);
+                    rereads, parking, poison -> mayPark(poison, desk));
+            Replays replays = new Replays(config, lane, lock, tables, tablesByTopic, parking);
             lock.used();
             log.info(
                     "lane {}: applying after seq {} of epoch {}, source position {}",
@@ -163,8 +209,11 @@ final class ApplyRun {
                 consumer.poll(ready.isEmpty() ? idle() : config.apply().linger());
                 drain();
                 lock.keep(writer.isStreaming());
-                if (ready.isEmpty() && !writer.isStreaming() && rereads.turn(writer.position())) {
-                    break;
+                if (ready.isEmpty() && !writer.isStreaming()) {
+                    replays.turn();
+                    if (rereads.turn(writer.position())) {
+                        break;
+                    }
                 }
             }
             target.rollback();
@@ -172,6 +221,24 @@ final class ApplyRun {
                 writer.saveOffsets();
             }
         }
+    }
+
+    /** Not if the table does not fit any more, if it is about to be read, or if somebody wants no row parked. */
+    private boolean mayPark(Failure.Poison poison, SchemaDesk desk) throws SQLException {
+        if (!parking.isOn()) {
+            return false;
+        }
+        Long judged = poison.table().map(judgedAt::get).orElse(null);
+        if (judged != null && System.nanoTime() - judged < JUDGED_NANOS) {
+            return true;
+        }
+        boolean may = !rereads.isAskedAnew() && desk.explained(poison, held).isEmpty();
+        target.rollback();
+        lock.used();
+        if (may) {
+            poison.table().ifPresent(table -> judgedAt.put(table, System.nanoTime()));
+        }
+        return may;
     }
 
     private Duration idle() {

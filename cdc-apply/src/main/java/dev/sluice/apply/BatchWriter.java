@@ -11,6 +11,7 @@ import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Collectors;
 import org.apache.kafka.common.TopicPartition;
@@ -38,6 +39,8 @@ final class BatchWriter {
     private final ApplyStats stats;
     private final NextLarge nextLarge;
     private final RereadDesk rereads;
+    private final Parking parking;
+    private final Judge judge;
 
     private Position position;
     /** Parts of a large transaction are in the open target transaction. */
@@ -51,13 +54,22 @@ final class BatchWriter {
     static final class NextLarge {
         /** As sets it was refused. */
         boolean isInOrder;
+        /** In order it was refused too, or something in it cannot simply be written. */
+        boolean isApart;
         /** It lies beyond the target's position. */
         boolean isBeyond;
 
         void clear() {
             isInOrder = false;
+            isApart = false;
             isBeyond = false;
         }
+    }
+
+    /** Whether a row that can never be written is the row's fault. */
+    interface Judge {
+        /** False if it is the table's, or nobody's, and the run must end. */
+        boolean mayPark(Failure.Poison poison) throws SQLException;
     }
 
     /** A large transaction must be read again from its beginning, by the next run, which knows more about it. */
@@ -79,7 +91,9 @@ final class BatchWriter {
             LaneConsumer consumer,
             ApplyStats stats,
             NextLarge nextLarge,
-            RereadDesk rereads) {
+            RereadDesk rereads,
+            Parking parking,
+            Judge judge) {
         this.lock = lock;
         this.target = lock.connection();
         this.progress = progress;
@@ -92,6 +106,8 @@ final class BatchWriter {
         this.stats = stats;
         this.nextLarge = nextLarge;
         this.rereads = rereads;
+        this.parking = parking;
+        this.judge = judge;
     }
 
     /** What the target has committed. */
@@ -106,12 +122,28 @@ final class BatchWriter {
 
     /**
      * The whole batch as sets; if anything in it is refused, once more with regard to order; if a row of it can never be
-     * written, its transactions one by one, so that those before it take effect.
+     * written, its transactions one by one, and that row is parked.
      *
      * @param isAll everything that the merge has given out is in it or written
-     * @throws Failure.Poison naming the row that can never be written
+     * @throws Failure.Poison naming the row that can never be written, if it must not be parked
      */
     void write(List<SourceTransaction> batch, boolean isAll) throws SQLException {
+        int from = 0;
+        for (int i = 0; i < batch.size(); i++) {
+            if (parking.concerns(batch.get(i))) {
+                if (from < i) {
+                    writeTogether(batch.subList(from, i), false);
+                }
+                writeApart(batch.get(i), isAll && i == batch.size() - 1);
+                from = i + 1;
+            }
+        }
+        if (from < batch.size()) {
+            writeTogether(batch.subList(from, batch.size()), isAll);
+        }
+    }
+
+    private void writeTogether(List<SourceTransaction> batch, boolean isAll) throws SQLException {
         List<RowChange> changes = new ArrayList<>();
         batch.forEach(transaction -> changes.addAll(transaction.changes()));
         writer.awaitedAtSource(batch.stream().map(SourceTransaction::xid).collect(Collectors.toSet()));
@@ -130,22 +162,69 @@ final class BatchWriter {
     }
 
     private void writeInOrder(List<SourceTransaction> batch, List<RowChange> changes, boolean isAll) throws SQLException {
+        Optional<Failure.Poison> poison = tryInOrder(batch, changes, isAll);
+        if (poison.isEmpty()) {
+            return;
+        }
+        if (batch.size() == 1) {
+            requireMayPark(poison.get());
+            writeApart(batch.get(0), isAll);
+            return;
+        }
+        for (int i = 0; i < batch.size(); i++) {
+            SourceTransaction one = batch.get(i);
+            boolean isLast = isAll && i == batch.size() - 1;
+            writer.awaitedAtSource(Set.of(one.xid()));
+            boolean isApart = parking.concerns(one);
+            if (!isApart) {
+                poison = tryInOrder(List.of(one), one.changes(), isLast);
+                if (poison.isPresent()) {
+                    requireMayPark(poison.get());
+                    isApart = true;
+                }
+            }
+            if (isApart) {
+                writeApart(one, isLast);
+            }
+        }
+    }
+
+    /** Rolled back if there is poison in it. */
+    private Optional<Failure.Poison> tryInOrder(List<SourceTransaction> batch, List<RowChange> changes, boolean isAll)
+            throws SQLException {
         try {
             tables.deferConstraints(target);
             writer.writeInOrder(changes);
             commit(batch, isAll);
+            return Optional.empty();
         } catch (Failure.Poison e) {
             target.rollback();
-            if (batch.size() == 1) {
-                throw e;
+            return Optional.of(e);
+        } catch (SQLException e) {
+            if (!(TargetFailures.translate("committing", e) instanceof Failure.Poison poison)) {
+                throw stopped(e);
             }
-            for (int i = 0; i < batch.size(); i++) {
-                tables.deferConstraints(target);
-                writer.awaitedAtSource(Set.of(batch.get(i).xid()));
-                writer.writeInOrder(batch.get(i).changes());
-                commit(batch.subList(i, i + 1), isAll && i == batch.size() - 1);
-            }
+            target.rollback(); // a constraint that is checked at the end
+            return Optional.of(poison);
         }
+    }
+
+    private void requireMayPark(Failure.Poison poison) throws SQLException {
+        if (!judge.mayPark(poison)) {
+            throw poison;
+        }
+    }
+
+    /** A transaction by itself, of which some rows are parked. */
+    private void writeApart(SourceTransaction transaction, boolean isAll) throws SQLException {
+        writer.awaitedAtSource(Set.of(transaction.xid()));
+        try {
+            tables.deferConstraints(target);
+            writer.writeApart(transaction.changes(), parking);
+        } catch (SQLException e) {
+            throw stopped(e);
+        }
+        commit(List.of(transaction), isAll);
     }
 
     /** A transaction larger than a batch goes into one target transaction, which stays open between its parts. */
@@ -160,17 +239,28 @@ final class BatchWriter {
     /** The last part of a large transaction. */
     void writeLastPart(SourceTransaction last) throws SQLException {
         writeLarge(last, true);
-        commit(List.of(last), true);
+        try {
+            commit(List.of(last), true);
+        } catch (SQLException e) {
+            if (nextLarge.isApart || !(TargetFailures.translate("committing", e) instanceof Failure.Poison poison)) {
+                throw e;
+            }
+            againApart(poison); // a constraint that is checked at the end
+        }
         isStreaming = false;
         nextLarge.clear();
     }
 
     private void writeLarge(SourceTransaction part, boolean isLast) throws SQLException {
         writer.awaitedAtSource(Set.of(part.xid()));
+        if (!nextLarge.isApart && parking.concerns(part)) {
+            nextLarge.isApart = true;
+            throw readAgainInOrder();
+        }
         try {
             if (nextLarge.isInOrder) {
                 if (largeInOrder == null) {
-                    largeInOrder = writer.inOrder();
+                    largeInOrder = nextLarge.isApart ? writer.apart(parking) : writer.inOrder();
                 }
                 largeInOrder.write(part.changes());
                 if (isLast) {
@@ -187,10 +277,26 @@ final class BatchWriter {
                 throw stopped(e);
             }
             log.debug("a set was refused, SQLSTATE {}", e.getSQLState());
-            nextLarge.isInOrder = true;
-            nextLarge.isBeyond = true;
-            throw new ReadAgain();
+            throw readAgainInOrder();
+        } catch (Failure.Poison e) {
+            if (nextLarge.isApart) {
+                throw e;
+            }
+            againApart(e);
         }
+    }
+
+    private ReadAgain readAgainInOrder() {
+        nextLarge.isInOrder = true;
+        nextLarge.isBeyond = true;
+        return new ReadAgain();
+    }
+
+    private void againApart(Failure.Poison poison) throws SQLException {
+        target.rollback();
+        requireMayPark(poison);
+        nextLarge.isApart = true;
+        throw readAgainInOrder();
     }
 
     private SQLException stopped(SQLException e) {
@@ -216,10 +322,12 @@ final class BatchWriter {
             columns.save(target, table.source(), table.news().orElseThrow());
         }
         rereads.beforeCommit();
+        parking.beforeCommit();
         Failpoints.reach("apply.before-commit");
         target.commit();
         Failpoints.reach("apply.after-commit");
         rereads.afterCommit();
+        parking.afterCommit();
         writer.awaitedAtSource(Set.of());
         position = next;
         changed.forEach(TargetTable::newsAreSaved);

@@ -6,11 +6,11 @@ import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.core.StreamReadConstraints;
 import dev.sluice.apply.RowChange.Key;
 import dev.sluice.apply.RowChange.Kind;
+import dev.sluice.apply.RowChange.Origin;
 import dev.sluice.config.TablePolicy.Truncate;
-import dev.sluice.schemas.Failure;
 import dev.sluice.schemas.Headers;
-import dev.sluice.schemas.Stop;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashSet;
@@ -35,32 +35,40 @@ final class EventDecoder {
     private int width;
 
     /**
-     * @throws Failure.Fatal if the record is not what a lane's change record must be
+     * A record that is not what a change record must be gives a change of kind {@link Kind#UNREADABLE}.
+     *
      * @throws SchemaChange if it has other columns than the table's rows had before
      */
     RowChange decode(LaneRecord record, TargetTable table) {
         try {
-            return read(record, table);
+            return read(record, record.origin(), table);
         } catch (IOException | IllegalArgumentException e) {
-            throw new Failure.Fatal(
-                    Stop.POISON,
-                    "record %s@%d (seq %d) is no change event: %s"
-                            .formatted(
-                                    record.partition(),
-                                    record.kafka().offset(),
-                                    record.seq(),
-                                    e instanceof IOException ? "unreadable JSON" : e.getMessage()),
-                    "somebody else writes to this topic, or a newer capture with another format: find out which",
-                    e);
+            return new RowChange(table, Kind.UNREADABLE, readableKey(record, table), null, null, record.origin());
         }
     }
 
-    private RowChange read(LaneRecord record, TargetTable table) throws IOException {
+    /** Null if the record has no key, or none that can be read. */
+    private Key readableKey(LaneRecord record, TargetTable table) {
+        byte[] key = record.kafka().key();
+        try {
+            Key read = key == null ? null : key(key, table);
+            return read == null || read.values().stream().allMatch(EventDecoder::canBeStored) ? read : null;
+        } catch (IOException | IllegalArgumentException e) {
+            return null;
+        }
+    }
+
+    private static boolean canBeStored(String value) {
+        return value == null || value.indexOf('\0') < 0 && StandardCharsets.UTF_8.newEncoder().canEncode(value);
+    }
+
+    private RowChange read(LaneRecord record, Origin origin, TargetTable table) throws IOException {
         String op = null;
         String[] before = null;
         String[] after = null;
         int unchanged = 0;
         boolean hasKey = record.kafka().key() != null;
+        require(record.kafka().value() != null, "a value");
         try (JsonParser parser = json.createParser(record.kafka().value())) {
             require(parser.nextToken() == JsonToken.START_OBJECT, "an object");
             for (String field = parser.nextFieldName(); field != null; field = parser.nextFieldName()) {
@@ -82,16 +90,16 @@ final class EventDecoder {
         }
         if (op.equals("t")) {
             requireMayTruncate(table);
-            return new RowChange(table, Kind.TRUNCATE, null, null, null);
+            return new RowChange(table, Kind.TRUNCATE, null, null, null, origin);
         }
         if (!hasKey) {
             require(op.equals("d") || after != null, "an after-image");
             require(op.equals("c") || before != null, "a key, and a before-image in its place");
-            return new RowChange(table, Kind.ROW, null, after, before == null ? null : Key.of(before));
+            return new RowChange(table, Kind.ROW, null, after, before == null ? null : Key.of(before), origin);
         }
         Key key = key(record.kafka().key(), table);
         if (op.equals("d")) {
-            return new RowChange(table, Kind.DELETE, key, null, null);
+            return new RowChange(table, Kind.DELETE, key, null, null, origin);
         }
         require(op.equals("c") || op.equals("u"), "an op of c, u, d or t, was " + op);
         require(after != null, "an after-image");
@@ -99,9 +107,9 @@ final class EventDecoder {
             after[table.keyPlaces()[i]] = key.values().get(i);
         }
         if (record.has(Headers.OLD_KEY)) {
-            return new RowChange(table, Kind.MOVE, key, after, key(record.header(Headers.OLD_KEY), table));
+            return new RowChange(table, Kind.MOVE, key, after, key(record.header(Headers.OLD_KEY), table), origin);
         }
-        return new RowChange(table, unchanged > 0 ? Kind.PATCH : Kind.UPSERT, key, after, null);
+        return new RowChange(table, unchanged > 0 ? Kind.PATCH : Kind.UPSERT, key, after, null, origin);
     }
 
     private static void requireMayTruncate(TargetTable table) {

@@ -44,6 +44,8 @@ final class ExactOrder {
     private static final long MOST_WAITING_CHARS = Runtime.getRuntime().maxMemory() / 16;
 
     private final Target target;
+    /** Null if the first row that can never be written ends the writing. */
+    private final Parking parking;
     private final LinkedList<Unit> waiting = new LinkedList<>();
     private final Claims claims = new Claims();
     private long waitingChars;
@@ -66,7 +68,13 @@ final class ExactOrder {
     }
 
     ExactOrder(Target target) {
+        this(target, null);
+    }
+
+    /** @param parking takes the rows that can never be written; the others are written */
+    ExactOrder(Target target, Parking parking) {
         this.target = target;
+        this.parking = parking;
     }
 
     /** What is written together or not at all: one change, or the TRUNCATE of several tables. */
@@ -83,7 +91,7 @@ final class ExactOrder {
     /**
      * Writes the next changes; some may be left waiting for later ones.
      *
-     * @throws Failure.Poison if too many wait
+     * @throws Failure.Poison if too many wait and rows are not parked
      */
     void write(List<RowChange> changes) throws SQLException {
         for (int from = 0, to; from < changes.size(); from = to) {
@@ -98,14 +106,70 @@ final class ExactOrder {
     /**
      * Writes what still waits; nothing comes after it.
      *
-     * @throws Failure.Poison naming the first row that can never be written
+     * @throws Failure.Poison naming the first row that can never be written, where rows are not parked
      */
     void finish() throws SQLException {
         while (!waiting.isEmpty()) {
             if (!settle() && !settleCircle() && !settleMissing()) {
-                throw neverWritten();
+                if (waiting.size() > FEW) {
+                    parkRefused();
+                } else {
+                    Unit first = neverWritten();
+                    waiting.remove(first);
+                    park(first);
+                }
             }
         }
+    }
+
+    /** The one to blame: a row that refers to another is often refused only because that one is. */
+    private Unit neverWritten() {
+        List<Unit> refused = waiting.stream().filter(unit -> unit.refusal.isPresent()).toList();
+        return refused.stream()
+                .filter(unit -> !TargetFailures.isForeignKey(unit.refusal.get()))
+                .findFirst()
+                .orElse(refused.get(0));
+    }
+
+    /** Among so many, trying after each one whether the rest can be written now would take too long. */
+    private void parkRefused() throws SQLException {
+        ListIterator<Unit> units = waiting.listIterator();
+        while (units.hasNext()) {
+            Unit unit = units.next();
+            if (unit.refusal.isPresent()) {
+                units.remove();
+                park(unit);
+            }
+        }
+        claims.clear();
+        waitingChars = 0;
+        waiting.forEach(this::claim);
+    }
+
+    private void park(Unit unit) throws SQLException {
+        RowChange change = unit.changes.get(0);
+        SQLException refusal = unit.refusal.orElseThrow();
+        if (parking == null || unit.changes.size() > 1 || !Parking.canPark(change)) {
+            throw Parking.poison(change, refusal);
+        }
+        parking.refused(change, refusal);
+    }
+
+    private boolean isConcerned(List<RowChange> changes) {
+        return parking != null && parking.concerns(changes);
+    }
+
+    /** Writes one unit, or parks it where it cannot be tried; empty if either was done, else why it was refused. */
+    private Optional<SQLException> attempt(List<RowChange> unit) throws SQLException {
+        boolean isConcerned = isConcerned(unit);
+        if (isConcerned && parking.parkedBehind(unit.get(0))) {
+            return Optional.empty();
+        }
+        Optional<SQLException> refusal = target.attempt(unit);
+        if (refusal.isEmpty() && isConcerned) {
+            parking.written(unit);
+        }
+        return refusal;
     }
 
     /**
@@ -122,7 +186,10 @@ final class ExactOrder {
         List<RowChange> anew = new ArrayList<>();
         for (Unit unit : waiting) {
             RowChange change = unit.changes.get(0);
-            if (unit.changes.size() > 1 || !canBeAnew(change) || earlier.holdBack(unit.changes)) {
+            if (unit.changes.size() > 1
+                    || !canBeAnew(change)
+                    || earlier.holdBack(unit.changes)
+                    || isConcerned(unit.changes)) {
                 earlier.add(unit.changes);
                 continue;
             }
@@ -156,7 +223,7 @@ final class ExactOrder {
         ListIterator<Unit> units = waiting.listIterator();
         while (units.hasNext()) {
             Unit unit = units.next();
-            if (!earlier.holdBack(unit.changes) && isMissing(unit)) {
+            if (!earlier.holdBack(unit.changes) && isMissing(unit) && !isConcerned(unit.changes)) {
                 Optional<RowChange> row = target.reread(unit.changes.get(0));
                 Optional<SQLException> refusal = row.isEmpty() ? Optional.empty() : target.attempt(List.of(row.get()));
                 if (refusal.isEmpty()) {
@@ -191,26 +258,35 @@ final class ExactOrder {
     }
 
     private void writePart(List<RowChange> part) throws SQLException {
+        int middle = end(part, (part.size() + 1) / 2);
+        boolean isOne = middle == part.size();
         Optional<SQLException> refusal = Optional.empty();
-        if (!claims.holdBack(part)) {
-            refusal = target.attempt(part);
+        if (!claims.holdBack(part) && (isOne || !isConcerned(part))) {
+            refusal = isOne ? attempt(part) : target.attempt(part);
             if (refusal.isEmpty()) {
                 return;
             }
         }
-        int middle = end(part, (part.size() + 1) / 2);
-        if (middle == part.size()) {
-            await(new Unit(List.copyOf(part), refusal));
+        if (isOne) {
+            Unit unit = new Unit(List.copyOf(part), refusal);
+            boolean isHopeless = refusal.isPresent() && TargetFailures.isAboutRowAlone(refusal.get());
+            if (isHopeless && parking != null) {
+                park(unit);
+            } else {
+                await(unit);
+            }
             return;
         }
         writePart(part.subList(0, middle));
         writePart(part.subList(middle, part.size()));
     }
 
-    private void await(Unit unit) {
+    private void await(Unit unit) throws SQLException {
         waiting.add(unit);
-        claims.add(unit.changes);
-        waitingChars += unit.changes.stream().mapToLong(ExactOrder::chars).sum();
+        claim(unit);
+        if (waitingChars > MOST_WAITING_CHARS && parking != null) {
+            parkRefused();
+        }
         if (waitingChars > MOST_WAITING_CHARS) {
             throw new Failure.Poison(
                     ("%d rows of one transaction wait for later ones%s; a constraint that can wait takes them: ALTER TABLE …"
@@ -218,6 +294,11 @@ final class ExactOrder {
                             .formatted(waiting.size(), waiting.getFirst().refusal.map(ExactOrder::constraint).orElse("")),
                     null);
         }
+    }
+
+    private void claim(Unit unit) {
+        claims.add(unit.changes);
+        waitingChars += unit.changes.stream().mapToLong(ExactOrder::chars).sum();
     }
 
     private static long chars(RowChange change) {
@@ -250,7 +331,7 @@ final class ExactOrder {
         if (before > 1) {
             List<RowChange> all = new ArrayList<>();
             waiting.forEach(unit -> all.addAll(unit.changes));
-            if (target.attempt(all).isEmpty()) {
+            if (!isConcerned(all) && target.attempt(all).isEmpty()) {
                 waiting.clear();
             } else {
                 settleBackwards();
@@ -282,8 +363,7 @@ final class ExactOrder {
             if (isWritten(unit, claims)) {
                 units.remove();
             } else {
-                claims.add(unit.changes);
-                waitingChars += unit.changes.stream().mapToLong(ExactOrder::chars).sum();
+                claim(unit);
             }
         }
     }
@@ -292,22 +372,8 @@ final class ExactOrder {
         if (earlier.holdBack(unit.changes)) {
             return false;
         }
-        unit.refusal = target.attempt(unit.changes);
+        unit.refusal = attempt(unit.changes);
         return unit.refusal.isEmpty();
-    }
-
-    private Failure.Poison neverWritten() {
-        Unit first = waiting.stream().filter(unit -> unit.refusal.isPresent()).findFirst().orElseThrow();
-        RowChange change = first.changes.get(0);
-        SQLException refusal = first.refusal.orElseThrow();
-        return new Failure.Poison(
-                "%s, %s of key %s"
-                        .formatted(
-                                TargetFailures.translate("writing " + change.table().id(), refusal).getMessage(),
-                                change.kind(),
-                                change.key() == null ? "-" : change.table().keyNames() + "=" + change.key().values()),
-                change.table().source(),
-                refusal);
     }
 
     /** Which keys waiting changes take a row from, and to which they bring one. */

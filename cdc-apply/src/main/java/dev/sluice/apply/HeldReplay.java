@@ -1,5 +1,6 @@
 package dev.sluice.apply;
 
+import dev.sluice.apply.BatchWriter.Judge;
 import dev.sluice.apply.Progress.Offset;
 import dev.sluice.apply.Progress.Position;
 import dev.sluice.config.KafkaClients;
@@ -44,15 +45,20 @@ final class HeldReplay {
     private final Connection target;
     private final TargetTables tables;
     private final Position lane;
+    private final Parking parking;
+    private final Judge judge;
     private final EventDecoder decoder = new EventDecoder();
 
     /** @param lane where the lane stands */
-    HeldReplay(PipelineConfig config, LaneLock lock, TargetTables tables, Position lane) {
+    HeldReplay(
+            PipelineConfig config, LaneLock lock, TargetTables tables, Position lane, Parking parking, Judge judge) {
         this.config = config;
         this.lock = lock;
         this.target = lock.connection();
         this.tables = tables;
         this.lane = lane;
+        this.parking = parking;
+        this.judge = judge;
     }
 
     /** What was read of one partition and is not taken yet. */
@@ -73,7 +79,7 @@ final class HeldReplay {
     /**
      * @throws SchemaChange if the rows come with other columns than those known
      * @throws TableStopped if the target's table cannot take them
-     * @throws Failure.Poison naming the row that the target cannot take
+     * @throws Failure.Poison naming the row that the target cannot take, if it must not be parked
      */
     void run(TargetTable table, HeldTables held) throws SQLException {
         Progress progress = held.progress(table.source());
@@ -216,25 +222,61 @@ final class HeldReplay {
 
         private void write(Optional<HeldTables> ended) throws SQLException {
             try {
-                writeOnce(ended, false);
-            } catch (SQLException e) {
-                if (!TargetFailures.isAboutRows(e)) {
-                    throw TargetFailures.stopped(e, table).orElseThrow(() -> e);
+                if (batch != null && parking.concerns(batch)) {
+                    writeOnce(ended, this::apart);
+                } else {
+                    writeTogether(ended);
                 }
-                target.rollback();
-                writeOnce(ended, true);
+            } catch (SQLException e) {
+                throw TargetFailures.stopped(e, table).orElseThrow(() -> e);
             }
             batch = null;
             transactions.clear();
         }
 
-        private void writeOnce(Optional<HeldTables> ended, boolean isInOrder) throws SQLException {
+        private void writeTogether(Optional<HeldTables> ended) throws SQLException {
+            try {
+                writeOnce(ended, rows::writeAsSets);
+                return;
+            } catch (SQLException e) {
+                requireAboutRows(e);
+            }
+            try {
+                writeOnce(ended, rows::writeInOrder);
+                return;
+            } catch (SQLException e) {
+                requireMayPark(requireAboutRows(e));
+            } catch (Failure.Poison e) {
+                requireMayPark(e);
+            }
+            writeOnce(ended, this::apart);
+        }
+
+        private Failure.Poison requireAboutRows(SQLException e) throws SQLException {
+            if (TargetFailures.translate("writing " + table.id(), e) instanceof Failure.Poison poison) {
+                target.rollback();
+                return poison;
+            }
+            throw e;
+        }
+
+        private void requireMayPark(Failure.Poison poison) throws SQLException {
+            target.rollback();
+            if (!parking.isOn() || !judge.mayPark(poison)) {
+                throw poison;
+            }
+            target.rollback();
+        }
+
+        private void apart(List<RowChange> changes) throws SQLException {
+            rows.writeApart(changes, parking);
+        }
+
+        private void writeOnce(Optional<HeldTables> ended, Writing writing) throws SQLException {
             tables.deferConstraints(target);
             rows.awaitedAtSource(transactions);
-            if (batch != null && isInOrder) {
-                rows.writeInOrder(batch.changes());
-            } else if (batch != null) {
-                rows.writeAsSets(batch.changes());
+            if (batch != null) {
+                writing.write(batch.changes());
             }
             Position next = position;
             if (ended.isPresent()) {
@@ -243,8 +285,14 @@ final class HeldReplay {
                 next = new Position(lane.epoch(), last.seq(), position.end(), position.isBeyond());
                 progress.advance(target, position, next, last.committedMicros());
             }
+            parking.beforeCommit();
             target.commit();
+            parking.afterCommit();
             position = next;
         }
+    }
+
+    private interface Writing {
+        void write(List<RowChange> changes) throws SQLException;
     }
 }

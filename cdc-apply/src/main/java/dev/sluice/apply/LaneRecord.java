@@ -1,5 +1,6 @@
 package dev.sluice.apply;
 
+import dev.sluice.apply.RowChange.Origin;
 import dev.sluice.schemas.ControlRecord;
 import dev.sluice.schemas.Headers;
 import dev.sluice.schemas.Lsn;
@@ -47,6 +48,10 @@ record LaneRecord(
 
     boolean endsTransaction() {
         return end != null;
+    }
+
+    Origin origin() {
+        return new Origin(partition, kafka.offset(), 0);
     }
 
     /** The change's own WAL position. */

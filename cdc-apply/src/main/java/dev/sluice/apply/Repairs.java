@@ -49,6 +49,7 @@ final class Repairs implements AutoCloseable {
     private static final long MOST_BYTES = Math.min(16L << 20, Runtime.getRuntime().maxMemory() / 16);
 
     private final RepairStore store;
+    private final DeadLetterStore letters;
     private final LaneLock lock;
     private final Connection target;
     private final RowReader reader;
@@ -84,7 +85,7 @@ final class Repairs implements AutoCloseable {
         }
 
         void see(RowChange change, long xid, long size) {
-            if (change.table() != table) {
+            if (change.table() != table || change.kind() == Kind.UNREADABLE) {
                 return;
             }
             boolean isAbout = change.kind() == Kind.TRUNCATE
@@ -121,8 +122,9 @@ final class Repairs implements AutoCloseable {
     /** A change that the lane has applied. */
     private record Seen(long xid, RowChange change) {}
 
-    Repairs(RepairStore store, LaneLock lock, RowReader reader) {
+    Repairs(RepairStore store, DeadLetterStore letters, LaneLock lock, RowReader reader) {
         this.store = store;
+        this.letters = letters;
         this.lock = lock;
         this.target = lock.connection();
         this.reader = reader;
@@ -237,6 +239,7 @@ final class Repairs implements AutoCloseable {
             writer.awaitedAtSource(unseen.stream().map(Seen::xid).collect(Collectors.toSet()));
             writer.writeInOrder(changes);
             store.finish(target, now.requests, State.DONE, "");
+            letters.supersedeRead(target, now.table.source(), now.keys);
             target.commit();
         } catch (Failure.Poison e) {
             target.rollback();

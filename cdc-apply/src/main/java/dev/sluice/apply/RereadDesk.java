@@ -81,6 +81,7 @@ final class RereadDesk implements AutoCloseable {
     private final Set<TableId> truncated = new TreeSet<>();
     private final RereadRouter router;
     private final Repairs repairs;
+    private final DeadLetterStore letters;
     private final ExecutorService asking;
     private final SlowQuestion<Optional<Checkpoint>> checkpoint;
     private final SlowQuestion<SourceSnapshot> snapshot;
@@ -128,7 +129,9 @@ final class RereadDesk implements AutoCloseable {
         this.store = new RereadStore(config.nameInTarget(lane));
         this.passed = new PassedTransactions(store);
         this.router = new RereadRouter(config.source(), lock, passed);
-        this.repairs = new Repairs(new RepairStore(config.nameInTarget(lane)), lock, new RowReader(config.source()));
+        this.letters = new DeadLetterStore(config.nameInTarget(lane));
+        this.repairs =
+                new Repairs(new RepairStore(config.nameInTarget(lane)), letters, lock, new RowReader(config.source()));
         this.asking = Executors.newSingleThreadExecutor(work -> {
             Thread asker = new Thread(work, "apply-reread-ask");
             asker.setDaemon(true);
@@ -522,6 +525,9 @@ final class RereadDesk implements AutoCloseable {
         if (isNew) {
             inTarget(() -> {
                 store.start(target, work.source(), prepared.isEmpty(), prepared.rowsEstimated());
+                if (work.request().condition().isEmpty()) {
+                    letters.supersede(target, work.source(), "a reading of the whole table");
+                }
                 prepared.running().forEach(passed::add);
                 passed.save(target);
                 work.request(store.read(target).get(work.source()));

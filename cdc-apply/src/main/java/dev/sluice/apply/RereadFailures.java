@@ -58,7 +58,7 @@ final class RereadFailures {
             return new Failure.Poison(what + "; correct source.user and source.password, or allow the role to log in", said);
         }
         boolean isAltered = ALTERED.contains(state) && !hasCondition;
-        return isAltered || state.startsWith("08") || state.startsWith("53") || TargetFailures.PASSING.contains(state)
+        return isAltered || TargetFailures.next(state) == TargetFailures.Next.RETRY
                 ? new Failure.Retryable(what, said)
                 : new Failure.Poison(
                         what + (hasCondition ? "; correct --where" : "; run `sluice check`: it says what the source must offer"), said);

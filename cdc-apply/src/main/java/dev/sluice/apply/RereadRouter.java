@@ -1,6 +1,7 @@
 package dev.sluice.apply;
 
 import dev.sluice.apply.RowChange.Key;
+import dev.sluice.apply.RowChange.Kind;
 import dev.sluice.apply.TableReread.Places;
 import dev.sluice.config.DatabaseConfig;
 import dev.sluice.config.Databases;
@@ -52,7 +53,7 @@ final class RereadRouter implements AutoCloseable {
             long bytes = transaction.bytes() / Math.max(1, transaction.changes().size());
             for (RowChange change : transaction.changes()) {
                 RereadWork work = unfinished.get(change.table().source());
-                if (work == null) {
+                if (work == null || change.kind() == Kind.UNREADABLE) {
                     applied.add(change);
                 } else {
                     if (work.reread().isUnfinished()) {
@@ -70,7 +71,7 @@ final class RereadRouter implements AutoCloseable {
         Map<TableId, List<Key>> keys = new LinkedHashMap<>();
         for (SourceTransaction transaction : batch) {
             for (RowChange change : transaction.changes()) {
-                if (unfinished.containsKey(change.table().source())) {
+                if (unfinished.containsKey(change.table().source()) && change.kind() != Kind.UNREADABLE) {
                     TableReread.addKeys(change, keys.computeIfAbsent(change.table().source(), table -> new ArrayList<>()));
                 }
             }

@@ -1,5 +1,6 @@
 package dev.sluice.apply;
 
+import dev.sluice.apply.BatchWriter.Judge;
 import dev.sluice.apply.HeldTables.Reason;
 import dev.sluice.apply.Progress.Position;
 import dev.sluice.apply.SourceColumns.Columns;
@@ -453,8 +454,11 @@ final class SchemaDesk {
                         target.commit();
                         return true;
                     }
-                    try (Reread singleRows = tables.reread()) {
-                        new HeldReplay(config, lock, tables, position).run(to, heldTables);
+                    try (Reread singleRows = tables.reread();
+                            Parking parking = new Parking(config, lane, lock)) {
+                        parking.open();
+                        Judge judge = poison -> explained(poison, held).isEmpty();
+                        new HeldReplay(config, lock, tables, position, parking, judge).run(to, heldTables);
                     }
                     return true;
                 } catch (SchemaChange e) {

@@ -19,6 +19,7 @@ final class SourceTransaction {
     private final Map<TableId, Integer> counts = new HashMap<>();
     private long bytes;
     private LaneRecord end;
+    private boolean hasUnreadable;
 
     SourceTransaction(LaneRecord first) {
         this.firstLsn = first.lsn();
@@ -36,6 +37,7 @@ final class SourceTransaction {
             }
         }
         changes.add(change);
+        hasUnreadable |= change.kind() == RowChange.Kind.UNREADABLE;
         bytes += record.bytes();
         counts.merge(change.table().source(), 1, Integer::sum);
     }
@@ -66,6 +68,11 @@ final class SourceTransaction {
 
     long bytes() {
         return bytes;
+    }
+
+    /** A record of it is no event. */
+    boolean hasUnreadable() {
+        return hasUnreadable;
     }
 
     /** Changes per source table, also of those that are forgotten. */

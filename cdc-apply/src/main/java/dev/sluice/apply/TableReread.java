@@ -3,6 +3,7 @@ package dev.sluice.apply;
 import dev.sluice.apply.RereadStore.Range;
 import dev.sluice.apply.RowChange.Key;
 import dev.sluice.apply.RowChange.Kind;
+import dev.sluice.apply.RowChange.Origin;
 import dev.sluice.schemas.TableId;
 import java.util.ArrayList;
 import java.util.List;
@@ -191,7 +192,7 @@ final class TableReread {
             }
             route(new RowChange(table, Kind.DELETE, change.oldKey(), null, null), xid, 0, oldPlace, now);
             Kind kind = table.isWhole(change) ? Kind.UPSERT : Kind.PATCH;
-            route(new RowChange(table, kind, change.key(), change.values(), null), xid, bytes, place, now);
+            route(new RowChange(table, kind, change.key(), change.values(), null, change.origin()), xid, bytes, place, now);
         } else {
             route(change, xid, bytes, place, now);
         }
@@ -214,9 +215,9 @@ final class TableReread {
     private void applyLoosely(RowChange change, List<RowChange> applied) {
         boolean mayMeetOthers = scope != null && scope.hasOtherUnique();
         if (change.kind() == Kind.DELETE || mayMeetOthers && makesRoom) {
-            applied.add(new RowChange(table, Kind.DELETE, change.key(), null, null));
+            applied.add(new RowChange(table, Kind.DELETE, change.key(), null, null, Origin.LOOSE));
         } else if (change.kind() == Kind.UPSERT && scope != null && isSwept && !mayMeetOthers) {
-            applied.add(change);
+            applied.add(new RowChange(table, Kind.UPSERT, change.key(), change.values(), null, Origin.LOOSE));
         }
     }
 

@@ -186,12 +186,46 @@ final class TargetWriter {
         Failpoints.reach("apply.in-transaction");
     }
 
+    /**
+     * As {@link #writeInOrder}, but parks the rows that can never be written.
+     *
+     * @throws Parking.BreakerOpens if that are too many
+     */
+    void writeApart(List<RowChange> changes, Parking parking) throws SQLException {
+        ExactOrder apart = apart(parking);
+        apart.write(changes);
+        apart.finish();
+        Failpoints.reach("apply.in-transaction");
+    }
+
     /** For a transaction that comes in parts. */
     ExactOrder inOrder() {
-        return new ExactOrder(new ExactOrder.Target() {
+        return new ExactOrder(target(false));
+    }
+
+    /** For a transaction that comes in parts. What cannot be written is parked. */
+    ExactOrder apart(Parking parking) {
+        return new ExactOrder(target(tables.hasDeferrable()), parking);
+    }
+
+    /** @param isChecked constraints are checked after each attempt, deferred ones too: COMMIT does not say which row it was */
+    private ExactOrder.Target target(boolean isChecked) {
+        return new ExactOrder.Target() {
             @Override
             public Optional<SQLException> attempt(List<RowChange> changes) throws SQLException {
-                return TargetWriter.this.attempt(() -> writeAsSets(changes));
+                return TargetWriter.this.attempt(() -> {
+                    writeAsSets(changes);
+                    check();
+                });
+            }
+
+            private void check() throws SQLException {
+                if (isChecked) {
+                    try (Statement check = connection.createStatement()) {
+                        check.execute("SET CONSTRAINTS ALL IMMEDIATE");
+                        check.execute("SET CONSTRAINTS ALL DEFERRED");
+                    }
+                }
             }
 
             @Override
@@ -202,6 +236,7 @@ final class TargetWriter {
                             completed(anew.stream().map(change -> given.getOrDefault(change, change)).toList(), old);
                     deleteAll(old);
                     writeAsSets(whole);
+                    check();
                 });
             }
 
@@ -209,7 +244,7 @@ final class TargetWriter {
             public Optional<RowChange> reread(RowChange change) {
                 return reread.row(change, transactions);
             }
-        });
+        };
     }
 
     /** The new rows, with the values of the old ones where they do not say. */

@@ -109,6 +109,7 @@ final class CaptureLane {
     private void runOnce(SourceLock lock) throws InterruptedException {
         try (Topics topics = new Topics(config)) {
             topics.createCheckpointTopic();
+            topics.createDeadLetterTopics(tables.stream().map(config.topics()::deadLetter).toList());
             try (Checkpoints checkpoints = Checkpoints.open(config, lane.name());
                     ChangePublisher publisher = new ChangePublisher(config.kafka(), lane.name())) {
                 Checkpoint checkpoint = open(topics, checkpoints, publisher);

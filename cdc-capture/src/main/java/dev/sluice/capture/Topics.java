@@ -67,6 +67,17 @@ final class Topics implements AutoCloseable {
         create(topics, kafka.partitions(), changeTopicSettings());
     }
 
+    /** Letters stay until somebody deletes them. */
+    void createDeadLetterTopics(Collection<String> topics) {
+        create(
+                topics,
+                kafka.partitions(),
+                Map.of(
+                        "cleanup.policy", "delete",
+                        "retention.ms", "-1",
+                        "max.message.bytes", Integer.toString(kafka.maxDeadLetterBytes())));
+    }
+
     private Map<String, String> changeTopicSettings() {
         return Map.of(
                 "cleanup.policy", "delete",

@@ -56,6 +56,6 @@ public final class Shop {
                 new KafkaConfig(bootstrapServers, name, 1, -1, Duration.ofDays(7), 16 << 20, Map.of()),
                 List.of(new LaneConfig(LANE, slot, slot, true, mappings)),
                 new CaptureConfig(Duration.ofMillis(250), Duration.ofSeconds(1), Duration.ofMillis(10)),
-                new ApplyConfig(2_000, 8 << 20, Duration.ofMillis(2), Duration.ofMinutes(5)));
+                new ApplyConfig(2_000, 8 << 20, Duration.ofMillis(2), Duration.ofMinutes(5), 100));
     }
 }

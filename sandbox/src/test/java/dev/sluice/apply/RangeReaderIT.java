@@ -80,7 +80,7 @@ class RangeReaderIT {
                 new KafkaConfig("127.0.0.1:1", "shop", 1, -1, Duration.ofDays(7), 16 << 20, Map.of()),
                 List.of(lane),
                 new CaptureConfig(Duration.ofMillis(100), Duration.ofMillis(200), Duration.ofMillis(5)),
-                new ApplyConfig(500, 8 << 20, Duration.ofMillis(2), Duration.ofMinutes(5)));
+                new ApplyConfig(500, 8 << 20, Duration.ofMillis(2), Duration.ofMinutes(5), 100));
         source = server.connect("source");
         target = server.connect("target");
         store = new RereadStore("shop.main");

@@ -35,7 +35,7 @@ record ThreeServers(PostgresServer source, PostgresServer target, KafkaServer ka
                 new KafkaConfig(kafka.bootstrapServers(), name, 2, -1, Duration.ofDays(7), 16 << 20, Map.of()),
                 List.of(new LaneConfig(LANE, slot, slot, true, tables)),
                 new CaptureConfig(Duration.ofMillis(100), Duration.ofMillis(200), Duration.ofMillis(5)),
-                new ApplyConfig(500, 8 << 20, Duration.ofMillis(2), Duration.ofMinutes(5)));
+                new ApplyConfig(500, 8 << 20, Duration.ofMillis(2), Duration.ofMinutes(5), 100));
     }
 
     @Override

@@ -8,5 +8,6 @@ import java.time.Duration;
  * @param batchBytes most bytes of record values in one set
  * @param linger longest wait for further transactions once one is complete
  * @param statementTimeout of each statement in the target
+ * @param deadLettersPerMinute more stop the lane; 0 if it stops at the first row that the target cannot take
  */
-public record ApplyConfig(int batchRows, int batchBytes, Duration linger, Duration statementTimeout) {}
+public record ApplyConfig(int batchRows, int batchBytes, Duration linger, Duration statementTimeout, int deadLettersPerMinute) {}

@@ -147,7 +147,8 @@ public final class ConfigReader {
                 section.integer("batchRows", 5000, 1, 100_000),
                 section.bytes("batchBytes", 8 << 20, 64 << 10, 256 << 20),
                 section.duration("linger", Duration.ofMillis(2), Duration.ZERO, Duration.ofSeconds(1)),
-                statementTimeout);
+                statementTimeout,
+                section.integer("deadLettersPerMinute", 100, 0, 10_000_000));
         section.reportUnknown();
         return apply;
     }

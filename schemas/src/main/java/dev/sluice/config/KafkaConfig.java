@@ -22,6 +22,14 @@ public record KafkaConfig(
     /** The most that {@code maxRecordBytes} may be: what was tried, with a heap of 5 GB. */
     public static final int LARGEST_RECORD_BYTES = 400 << 20;
 
+    /** A dead letter is its record with headers that say why. */
+    private static final int DEAD_LETTER_HEADER_BYTES = 64 << 10;
+
+    /** {@code max.message.bytes} of dead-letter topics. */
+    public int maxDeadLetterBytes() {
+        return maxRecordBytes + DEAD_LETTER_HEADER_BYTES;
+    }
+
     /** Of the properties the names only: a JAAS line among them holds a password. */
     @Override
     public String toString() {

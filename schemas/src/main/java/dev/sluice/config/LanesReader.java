@@ -184,9 +184,10 @@ final class LanesReader {
     private void checkTopic(ConfigSection section, TableId table) {
         String topic = topics.change(table);
         claim("topic " + topic, section, "source", "rename one of the tables' schemas or put it into another pipeline");
-        if (topic.length() > LONGEST_TOPIC) {
+        String longest = topics.deadLetter(table);
+        if (longest.length() > LONGEST_TOPIC) {
             section.problem("source", "its topic would be named with %d characters, Kafka takes %d; shorten kafka.topicPrefix: %s"
-                    .formatted(topic.length(), LONGEST_TOPIC, topic));
+                    .formatted(longest.length(), LONGEST_TOPIC, longest));
         }
     }
 

@@ -15,6 +15,16 @@ public record TopicNames(String prefix) {
         return prefix + "." + safe(table.schema()) + "." + safe(table.table());
     }
 
+    /** What the target can never take of the changes of one source table: {@code <change topic>.dlq}. */
+    public String deadLetter(TableId table) {
+        return deadLetter(change(table));
+    }
+
+    /** @param topic a change topic */
+    public static String deadLetter(String topic) {
+        return topic + ".dlq";
+    }
+
     /** Markers and the starts of epochs, of all lanes. */
     public String control() {
         return prefix + ".control";

@@ -48,7 +48,7 @@ class ConfigReaderTest {
         assertThat(config.capture())
                 .isEqualTo(new CaptureConfig(Duration.ofMillis(250), Duration.ofSeconds(1), Duration.ofMillis(10)));
         assertThat(config.apply())
-                .isEqualTo(new ApplyConfig(5000, 8 * 1024 * 1024, Duration.ofMillis(2), Duration.ofMinutes(5)));
+                .isEqualTo(new ApplyConfig(5000, 8 * 1024 * 1024, Duration.ofMillis(2), Duration.ofMinutes(5), 100));
         assertThat(config.backfill()).isEqualTo(PipelineConfig.Backfill.AUTO);
     }
 

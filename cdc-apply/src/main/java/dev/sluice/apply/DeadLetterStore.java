@@ -1,0 +1,576 @@
+package dev.sluice.apply;
+
+import dev.sluice.apply.RowChange.Key;
+import dev.sluice.apply.RowChange.Kind;
+import dev.sluice.schemas.TableId;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.sql.Types;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import org.apache.kafka.common.TopicPartition;
+
+/**
+ * The index of a lane's dead letters in the target, and the state of its breaker: written by the lane's applier in the
+ * transaction that moves the lane past a letter.
+ *
+ * <p>Numbers of letters grow in the order of the lane. Every method runs in the caller's transaction.
+ *
+ * <p>Threads: one at a time.
+ */
+final class DeadLetterStore {
+    /** What holds a key back. */
+    private static final String HOLDS = "state IN ('open', 'behind')";
+
+    private final String lane;
+
+    /** What a letter is. */
+    enum State {
+        /** The target has refused it. */
+        OPEN,
+        /** It was not tried: a letter before it concerns the same row. */
+        BEHIND,
+        /** A later change, or a reading of the row, has made it out of date. */
+        SUPERSEDED,
+        /** It was written. */
+        REPLAYED,
+        /** Somebody has decided that it shall not be written. */
+        DISCARDED;
+
+        String sql() {
+            return name().toLowerCase(Locale.ROOT);
+        }
+    }
+
+    /** Why the target refused it; sqlstate and constraint null where there is none. */
+    record Refusal(String name, String sqlstate, String constraint, String message) {
+        static final Refusal BEHIND = new Refusal("behind", null, null, "a letter before it concerns the same row");
+
+        static Refusal of(SQLException e) {
+            return new Refusal(
+                    TargetFailures.name(e),
+                    TargetFailures.state(e),
+                    TargetFailures.constraint(e).orElse(null),
+                    TargetFailures.message(e));
+        }
+    }
+
+    /**
+     * A record with what is known of it.
+     *
+     * @param oldRecordKey the header of the key before a change of key, null on others
+     * @param letterPlace where it is in the dead-letter topic
+     */
+    record Entry(
+            State state,
+            RowChange change,
+            TableId table,
+            Refusal refusal,
+            LaneRecord record,
+            byte[] oldRecordKey,
+            TopicPartition letterPlace,
+            long letterOffset) {}
+
+    /** What holds a key back. */
+    record Link(long id, Kind kind) {}
+
+    /** @param lane unique in the target: pipeline and lane */
+    DeadLetterStore(String lane) {
+        this.lane = lane;
+    }
+
+    /** Makes the tables; the schema is there. */
+    static void createTables(Connection target) throws SQLException {
+        try (Statement create = target.createStatement()) {
+            create.execute(
+                    """
+                    CREATE TABLE IF NOT EXISTS sluice.dead_letter (
+                      id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+                      lane text NOT NULL,
+                      state text NOT NULL,
+                      source_schema text NOT NULL,
+                      source_table text NOT NULL,
+                      kind text NOT NULL,
+                      key_columns text[] NOT NULL,
+                      key text[],
+                      old_key text[],
+                      key_hash bigint,
+                      old_key_hash bigint,
+                      error_class text NOT NULL,
+                      sqlstate text,
+                      constraint_name text,
+                      message text NOT NULL,
+                      attempts integer NOT NULL DEFAULT 1,
+                      first_failed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+                      last_failed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+                      epoch bigint,
+                      seq bigint,
+                      lsn pg_lsn,
+                      xid bigint,
+                      topic text NOT NULL,
+                      partition integer NOT NULL,
+                      record_offset bigint NOT NULL,
+                      letter_partition integer,
+                      letter_offset bigint,
+                      record_key bytea,
+                      record_value bytea,
+                      old_record_key bytea,
+                      is_from_topic boolean NOT NULL DEFAULT false,
+                      edited_value bytea,
+                      edited_by text,
+                      edited_reason text,
+                      edited_at timestamptz,
+                      replay_run bigint,
+                      is_requested boolean NOT NULL DEFAULT false,
+                      waits_for text NOT NULL DEFAULT '',
+                      repairs bigint[],
+                      closed_at timestamptz,
+                      closed_by text
+                    )""");
+            create.execute("CREATE UNIQUE INDEX IF NOT EXISTS dead_letter_seq ON sluice.dead_letter (lane, epoch, seq)");
+            create.execute("CREATE UNIQUE INDEX IF NOT EXISTS dead_letter_record"
+                    + " ON sluice.dead_letter (lane, topic, partition, record_offset) WHERE seq IS NULL");
+            create.execute("CREATE INDEX IF NOT EXISTS dead_letter_key ON sluice.dead_letter (lane, key_hash) WHERE " + HOLDS);
+            create.execute("CREATE INDEX IF NOT EXISTS dead_letter_old_key ON sluice.dead_letter (lane, old_key_hash)"
+                    + " WHERE old_key_hash IS NOT NULL AND " + HOLDS);
+            create.execute("CREATE INDEX IF NOT EXISTS dead_letter_recent ON sluice.dead_letter (lane, first_failed_at)");
+            create.execute("CREATE INDEX IF NOT EXISTS dead_letter_requested ON sluice.dead_letter (lane, id) WHERE is_requested");
+            create.execute("CREATE INDEX IF NOT EXISTS dead_letter_place"
+                    + " ON sluice.dead_letter (lane, topic, letter_partition, letter_offset)");
+            create.execute(
+                    """
+                    CREATE TABLE IF NOT EXISTS sluice.breaker (
+                      lane text PRIMARY KEY,
+                      reason text NOT NULL,
+                      opened_at timestamptz NOT NULL,
+                      resumed_at timestamptz
+                    )""");
+            create.execute(
+                    """
+                    CREATE TABLE IF NOT EXISTS sluice.audit (
+                      id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+                      at timestamptz NOT NULL DEFAULT clock_timestamp(),
+                      who text NOT NULL,
+                      lane text NOT NULL,
+                      action text NOT NULL,
+                      letters bigint[] NOT NULL DEFAULT '{}',
+                      reason text NOT NULL DEFAULT '',
+                      result text NOT NULL DEFAULT '',
+                      finished_at timestamptz
+                    )""");
+        }
+    }
+
+    /** Whether an applier that parks has been at work. */
+    static boolean isThere(Connection target) throws SQLException {
+        try (Statement ask = target.createStatement();
+                ResultSet there = ask.executeQuery("SELECT to_regclass('sluice.audit') IS NOT NULL")) {
+            there.next();
+            return there.getBoolean(1);
+        }
+    }
+
+    // ---- parking
+
+    /** One number for a key of a table; different keys may have the same. */
+    static long hash(TableId table, List<String> key) {
+        long hash = 0xcbf29ce484222325L ^ table.toString().hashCode();
+        for (String value : key) {
+            int length = value == null ? -1 : value.length();
+            hash = (hash ^ length) * 0x100000001b3L;
+            for (int i = 0; i < length; i++) {
+                hash = (hash ^ value.charAt(i)) * 0x100000001b3L;
+            }
+        }
+        return hash;
+    }
+
+    /** Per source table the {@link #hash}es of its parked keys; a table whose letters have no key has an empty set. */
+    Map<TableId, Set<Long>> parked(Connection target) throws SQLException {
+        Map<TableId, Set<Long>> parked = new HashMap<>();
+        try (PreparedStatement query = target.prepareStatement(
+                "SELECT source_schema, source_table, key_hash, old_key_hash FROM sluice.dead_letter WHERE lane = ? AND " + HOLDS)) {
+            query.setString(1, lane);
+            query.setFetchSize(10_000);
+            try (ResultSet row = query.executeQuery()) {
+                while (row.next()) {
+                    Set<Long> hashes = parked.computeIfAbsent(new TableId(row.getString(1), row.getString(2)), t -> new HashSet<>());
+                    for (int column = 3; column <= 4; column++) {
+                        long hash = row.getLong(column);
+                        if (!row.wasNull()) {
+                            hashes.add(hash);
+                        }
+                    }
+                }
+            }
+        }
+        return parked;
+    }
+
+    /** What holds one of the keys back, in the order of the lane. */
+    List<Link> chain(Connection target, TableId table, List<Key> keys) throws SQLException {
+        List<Link> links = new ArrayList<>();
+        try (PreparedStatement query = target.prepareStatement(
+                """
+                SELECT id, kind FROM sluice.dead_letter
+                WHERE lane = ? AND source_schema = ? AND source_table = ? AND %s
+                  AND (key_hash = ANY (?) AND (key = ? OR key = ?) OR old_key_hash = ANY (?) AND (old_key = ? OR old_key = ?))
+                ORDER BY id"""
+                        .formatted(HOLDS))) {
+            query.setString(1, lane);
+            query.setString(2, table.schema());
+            query.setString(3, table.table());
+            Object[] hashes = keys.stream().map(key -> hash(table, key.values())).toArray();
+            Object[] first = keys.get(0).values().toArray();
+            Object[] last = keys.get(keys.size() - 1).values().toArray();
+            int parameter = 4;
+            for (int i = 0; i < 2; i++) {
+                query.setArray(parameter++, target.createArrayOf("bigint", hashes));
+                query.setArray(parameter++, target.createArrayOf("text", first));
+                query.setArray(parameter++, target.createArrayOf("text", last));
+            }
+            try (ResultSet row = query.executeQuery()) {
+                while (row.next()) {
+                    links.add(new Link(row.getLong(1), kind(row.getString(2))));
+                }
+            }
+        }
+        return links;
+    }
+
+    private static Kind kind(String text) {
+        return Kind.valueOf(text.toUpperCase(Locale.ROOT));
+    }
+
+    /** A record that is there already stays as it is. */
+    void insert(Connection target, List<Entry> entries) throws SQLException {
+        try (PreparedStatement insert = target.prepareStatement(
+                """
+                INSERT INTO sluice.dead_letter (
+                  lane, state, source_schema, source_table, kind, key_columns, key, old_key, key_hash, old_key_hash,
+                  error_class, sqlstate, constraint_name, message, epoch, seq, lsn, xid, topic, partition, record_offset,
+                  letter_partition, letter_offset, record_key, record_value, old_record_key)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?::pg_lsn, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                ON CONFLICT DO NOTHING""")) {
+            for (Entry entry : entries) {
+                bind(target, insert, entry);
+                insert.addBatch();
+            }
+            insert.executeBatch();
+        }
+    }
+
+    private void bind(Connection target, PreparedStatement insert, Entry entry) throws SQLException {
+        RowChange change = entry.change();
+        LaneRecord record = entry.record();
+        int parameter = 1;
+        insert.setString(parameter++, lane);
+        insert.setString(parameter++, entry.state().sql());
+        insert.setString(parameter++, entry.table().schema());
+        insert.setString(parameter++, entry.table().table());
+        insert.setString(parameter++, change.kind().name().toLowerCase(Locale.ROOT));
+        List<String> columns = change.key() == null ? List.of() : change.table().keyNames();
+        insert.setArray(parameter++, target.createArrayOf("text", columns.toArray()));
+        Key old = change.kind() == Kind.MOVE ? change.oldKey() : null; // of a table without a key it is a whole row
+        for (Key key : new Key[] {change.key(), old}) {
+            insert.setArray(parameter++, key == null ? null : target.createArrayOf("text", key.values().toArray()));
+        }
+        for (Key key : new Key[] {change.key(), old}) {
+            insert.setObject(parameter++, key == null ? null : hash(entry.table(), key.values()), Types.BIGINT);
+        }
+        insert.setString(parameter++, entry.refusal().name());
+        insert.setString(parameter++, entry.refusal().sqlstate());
+        insert.setString(parameter++, entry.refusal().constraint());
+        insert.setString(parameter++, entry.refusal().message());
+        insert.setObject(parameter++, record.epoch(), Types.BIGINT);
+        insert.setObject(parameter++, record.seq(), Types.BIGINT);
+        insert.setString(parameter++, record.lsn().toString());
+        insert.setObject(parameter++, record.xid(), Types.BIGINT);
+        insert.setString(parameter++, record.partition().topic());
+        insert.setInt(parameter++, record.partition().partition());
+        insert.setLong(parameter++, record.kafka().offset());
+        insert.setInt(parameter++, entry.letterPlace().partition());
+        insert.setLong(parameter++, entry.letterOffset());
+        insert.setBytes(parameter++, record.kafka().key());
+        insert.setBytes(parameter++, record.kafka().value());
+        insert.setBytes(parameter, entry.oldRecordKey());
+    }
+
+    /** A replayed letter was refused again. */
+    void refusedAgain(Connection target, long id, Refusal refusal) throws SQLException {
+        try (PreparedStatement update = target.prepareStatement(
+                """
+                UPDATE sluice.dead_letter
+                SET state = CASE WHEN ? THEN 'behind' ELSE 'open' END, error_class = ?, sqlstate = ?, constraint_name = ?,
+                  message = ?, attempts = attempts + CASE WHEN ? THEN 0 ELSE 1 END, last_failed_at = clock_timestamp(),
+                  is_requested = false, waits_for = '', repairs = NULL
+                WHERE id = ?""")) {
+            boolean isBehind = refusal == Refusal.BEHIND;
+            update.setBoolean(1, isBehind);
+            update.setString(2, refusal.name());
+            update.setString(3, refusal.sqlstate());
+            update.setString(4, refusal.constraint());
+            update.setString(5, refusal.message());
+            update.setBoolean(6, isBehind);
+            update.setLong(7, id);
+            update.executeUpdate();
+        }
+    }
+
+    /** Closes letters that are not closed yet. */
+    void close(Connection target, Collection<Long> ids, State state, String by) throws SQLException {
+        try (PreparedStatement close = target.prepareStatement(
+                "UPDATE sluice.dead_letter SET state = ?, closed_at = clock_timestamp(), closed_by = ?, is_requested = false"
+                        + " WHERE id = ANY (?) AND " + HOLDS)) {
+            close.setString(1, state.sql());
+            close.setString(2, by);
+            close.setArray(3, target.createArrayOf("bigint", ids.toArray()));
+            close.executeUpdate();
+        }
+    }
+
+    /** All of a table's letters are out of date. */
+    void supersede(Connection target, TableId table, String by) throws SQLException {
+        try (PreparedStatement close = target.prepareStatement(
+                """
+                UPDATE sluice.dead_letter
+                SET state = 'superseded', closed_at = clock_timestamp(), closed_by = ?, is_requested = false
+                WHERE lane = ? AND source_schema = ? AND source_table = ? AND %s"""
+                        .formatted(HOLDS))) {
+            close.setString(1, by);
+            close.setString(2, lane);
+            close.setString(3, table.schema());
+            close.setString(4, table.table());
+            close.executeUpdate();
+        }
+    }
+
+    // ---- replays
+
+    /**
+     * A letter that is to be replayed.
+     *
+     * @param value as it was edited, if it was
+     * @param isOutOfDate nobody knows what has happened since; the row must be read from the source
+     */
+    record Requested(
+            long id,
+            TableId table,
+            Key key,
+            Key oldKey,
+            TopicPartition partition,
+            long offset,
+            byte[] recordKey,
+            byte[] value,
+            byte[] oldRecordKey,
+            boolean isOutOfDate) {
+        List<Key> keys() {
+            return key == null ? List.of() : oldKey == null ? List.of(key) : List.of(oldKey, key);
+        }
+    }
+
+    private static final String REQUESTED =
+            """
+            SELECT id, source_schema, source_table, key, old_key, topic, partition, record_offset, record_key,
+              coalesce(edited_value, record_value), old_record_key, is_from_topic AND edited_value IS NULL
+            FROM sluice.dead_letter WHERE lane = ? AND %s AND %s ORDER BY id LIMIT ?""";
+
+    /** The first letters that are to be replayed, in the order of the lane. */
+    List<Requested> requested(Connection target, int most) throws SQLException {
+        try (PreparedStatement query =
+                target.prepareStatement(REQUESTED.formatted(HOLDS, "is_requested AND repairs IS NULL"))) {
+            query.setString(1, lane);
+            query.setInt(2, most);
+            return requested(query);
+        }
+    }
+
+    /** Letters that are not closed. */
+    List<Requested> letters(Connection target, Collection<Long> ids) throws SQLException {
+        try (PreparedStatement query = target.prepareStatement(REQUESTED.formatted(HOLDS, "id = ANY (?)"))) {
+            query.setString(1, lane);
+            query.setArray(2, target.createArrayOf("bigint", ids.toArray()));
+            query.setInt(3, ids.size());
+            return requested(query);
+        }
+    }
+
+    private static List<Requested> requested(PreparedStatement query) throws SQLException {
+        List<Requested> letters = new ArrayList<>();
+        try (ResultSet row = query.executeQuery()) {
+            while (row.next()) {
+                letters.add(new Requested(
+                        row.getLong(1),
+                        new TableId(row.getString(2), row.getString(3)),
+                        key(row, 4),
+                        key(row, 5),
+                        new TopicPartition(row.getString(6), row.getInt(7)),
+                        row.getLong(8),
+                        row.getBytes(9),
+                        row.getBytes(10),
+                        row.getBytes(11),
+                        row.getBoolean(12)));
+            }
+        }
+        return letters;
+    }
+
+    private static Key key(ResultSet row, int column) throws SQLException {
+        return row.getArray(column) == null ? null : Key.of((String[]) row.getArray(column).getArray());
+    }
+
+    /** The run that one letter belongs to takes others along. */
+    void takeAlong(Connection target, long of, Collection<Long> others) throws SQLException {
+        try (PreparedStatement update = target.prepareStatement(
+                """
+                UPDATE sluice.dead_letter SET is_requested = true, waits_for = '',
+                  replay_run = (SELECT replay_run FROM sluice.dead_letter WHERE id = ?)
+                WHERE id = ANY (?) AND NOT is_requested AND %s"""
+                        .formatted(HOLDS))) {
+            update.setLong(1, of);
+            update.setArray(2, target.createArrayOf("bigint", others.toArray()));
+            update.executeUpdate();
+        }
+    }
+
+    /** What a letter waits for before it can be replayed. */
+    void waitsFor(Connection target, Collection<Long> ids, String what) throws SQLException {
+        try (PreparedStatement update = target.prepareStatement(
+                "UPDATE sluice.dead_letter SET waits_for = ? WHERE id = ANY (?) AND waits_for <> ?")) {
+            update.setString(1, what);
+            update.setArray(2, target.createArrayOf("bigint", ids.toArray()));
+            update.setString(3, what);
+            update.executeUpdate();
+        }
+    }
+
+    /** The rows of the letter are being read from the source. */
+    void repairs(Connection target, long id, List<Long> repairs) throws SQLException {
+        try (PreparedStatement update = target.prepareStatement(
+                "UPDATE sluice.dead_letter SET repairs = ?, waits_for = 'its row is being read from the source' WHERE id = ?")) {
+            update.setArray(1, target.createArrayOf("bigint", repairs.toArray()));
+            update.setLong(2, id);
+            update.executeUpdate();
+        }
+    }
+
+    /** Letters whose rows have been read from the source, or could not be: per letter why not, empty if they were. */
+    Map<Long, String> repaired(Connection target) throws SQLException {
+        Map<Long, String> repaired = new HashMap<>();
+        try (PreparedStatement query = target.prepareStatement(
+                """
+                SELECT d.id, string_agg(DISTINCT r.message, '; ') FILTER (WHERE r.state = 'failed')
+                FROM sluice.dead_letter d JOIN sluice.repair r ON r.id = ANY (d.repairs)
+                WHERE d.lane = ? AND d.is_requested AND d.repairs IS NOT NULL
+                GROUP BY d.id HAVING bool_and(r.state <> 'requested')""")) {
+            query.setString(1, lane);
+            try (ResultSet row = query.executeQuery()) {
+                while (row.next()) {
+                    repaired.put(row.getLong(1), Optional.ofNullable(row.getString(2)).orElse(""));
+                }
+            }
+        }
+        return repaired;
+    }
+
+    /** Says of runs that have come to their end what they came to. */
+    void finishRuns(Connection target) throws SQLException {
+        try (PreparedStatement finish = target.prepareStatement(
+                """
+                UPDATE sluice.audit a SET finished_at = clock_timestamp(), result = d.result
+                FROM (
+                  SELECT replay_run, format('%s replayed, %s superseded, %s refused again',
+                    count(*) FILTER (WHERE state = 'replayed'), count(*) FILTER (WHERE state = 'superseded'),
+                    count(*) FILTER (WHERE state IN ('open', 'behind'))) AS result
+                  FROM sluice.dead_letter
+                  WHERE replay_run IN (SELECT id FROM sluice.audit WHERE lane = ? AND action = 'replay' AND finished_at IS NULL)
+                  GROUP BY replay_run HAVING NOT bool_or(is_requested)) d
+                WHERE a.id = d.replay_run""")) {
+            finish.setString(1, lane);
+            finish.executeUpdate();
+        }
+    }
+
+    /** Rows were read from the source as they are at the lane's position: what is parked of them alone is out of date. */
+    void supersedeRead(Connection target, TableId table, Collection<Key> keys) throws SQLException {
+        for (Key key : keys) {
+            List<Link> chain = chain(target, table, List.of(key));
+            if (!chain.isEmpty() && chain.stream().noneMatch(link -> link.kind() == Kind.MOVE)) {
+                close(target, chain.stream().map(Link::id).toList(), State.SUPERSEDED, "a repair of the row");
+            }
+        }
+    }
+
+    /** Per partition of a dead-letter topic, the offset behind the last letter that the index knows. */
+    Map<Integer, Long> letterOffsets(Connection target, String topic) throws SQLException {
+        Map<Integer, Long> offsets = new HashMap<>();
+        try (PreparedStatement query = target.prepareStatement(
+                """
+                SELECT letter_partition, max(letter_offset) + 1 FROM sluice.dead_letter
+                WHERE lane = ? AND topic = ? AND letter_offset IS NOT NULL GROUP BY 1""")) {
+            query.setString(1, lane);
+            query.setString(2, topic);
+            try (ResultSet row = query.executeQuery()) {
+                while (row.next()) {
+                    offsets.put(row.getInt(1), row.getLong(2));
+                }
+            }
+        }
+        return offsets;
+    }
+
+    // ---- the breaker
+
+    /** Why the lane is stopped; empty if it is not. */
+    Optional<String> breaker(Connection target) throws SQLException {
+        try (PreparedStatement query =
+                target.prepareStatement("SELECT reason FROM sluice.breaker WHERE lane = ? AND resumed_at IS NULL")) {
+            query.setString(1, lane);
+            try (ResultSet row = query.executeQuery()) {
+                return row.next() ? Optional.of(row.getString(1)) : Optional.empty();
+            }
+        }
+    }
+
+    void openBreaker(Connection target, String reason) throws SQLException {
+        try (PreparedStatement open = target.prepareStatement(
+                """
+                INSERT INTO sluice.breaker (lane, reason, opened_at) VALUES (?, ?, clock_timestamp())
+                ON CONFLICT (lane) DO UPDATE SET reason = EXCLUDED.reason, opened_at = EXCLUDED.opened_at, resumed_at = NULL""")) {
+            open.setString(1, lane);
+            open.setString(2, reason);
+            open.executeUpdate();
+        }
+    }
+
+    /** Letters of the last minute, from the lane's last resumption on. */
+    int recent(Connection target) throws SQLException {
+        try (PreparedStatement query = target.prepareStatement(
+                """
+                SELECT count(*) FROM sluice.dead_letter
+                WHERE lane = ? AND first_failed_at > greatest(
+                  clock_timestamp() - interval '1 minute', (SELECT resumed_at FROM sluice.breaker WHERE lane = ?))""")) {
+            query.setString(1, lane);
+            query.setString(2, lane);
+            try (ResultSet row = query.executeQuery()) {
+                row.next();
+                return row.getInt(1);
+            }
+        }
+    }
+
+    static Instant instant(ResultSet row, int column) throws SQLException {
+        return Optional.ofNullable(row.getTimestamp(column)).map(java.sql.Timestamp::toInstant).orElse(null);
+    }
+}

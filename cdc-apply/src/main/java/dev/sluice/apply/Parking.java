@@ -1,0 +1,337 @@
+package dev.sluice.apply;
+
+import dev.sluice.apply.DeadLetterStore.Entry;
+import dev.sluice.apply.DeadLetterStore.Link;
+import dev.sluice.apply.DeadLetterStore.Refusal;
+import dev.sluice.apply.DeadLetterStore.State;
+import dev.sluice.apply.DeadLetterTopic.Letter;
+import dev.sluice.apply.DeadLetterTopic.Place;
+import dev.sluice.apply.RowChange.Key;
+import dev.sluice.apply.RowChange.Kind;
+import dev.sluice.apply.RowChange.Origin;
+import dev.sluice.config.LaneConfig;
+import dev.sluice.config.PipelineConfig;
+import dev.sluice.process.Failpoints;
+import dev.sluice.schemas.Failure;
+import dev.sluice.schemas.Headers;
+import dev.sluice.schemas.Stop;
+import dev.sluice.schemas.TableId;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import org.apache.kafka.common.header.Header;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Parks changes that the target can never take, and what comes later for their keys.
+ *
+ * <p>Everything happens within the lane's target transaction; what is kept in memory belongs to the run, which ends where a
+ * transaction fails. In memory are the hashes of parked keys: what they hit is looked up in the index.
+ *
+ * <p>Threads: the lane's.
+ */
+final class Parking implements AutoCloseable {
+    private static final Logger log = LoggerFactory.getLogger(Parking.class);
+
+    /** Letters that are sent together. */
+    private static final int MOST_PENDING = 500;
+
+    private static final long MOST_BYTES = 4 << 20;
+
+    private final LaneConfig lane;
+    private final Connection target;
+    private final DeadLetterStore store;
+    private final DeadLetterTopic topic;
+    private final int perMinute;
+    private final List<Pending> pending = new ArrayList<>();
+    private Map<TableId, Set<Long>> parked = new HashMap<>();
+    /** Letters within the last minute; -1 until somebody has to know. */
+    private int recent = -1;
+    private int parkedNow;
+
+    /** A letter that is not in the index yet. */
+    private record Pending(RowChange change, State state, Refusal refusal) {}
+
+    /** The lane parks too much. */
+    static final class BreakerOpens extends RuntimeException {
+        private static final long serialVersionUID = 1L;
+
+        BreakerOpens(String reason) {
+            super(reason);
+        }
+    }
+
+    Parking(PipelineConfig config, LaneConfig lane, LaneLock lock) {
+        this.lane = lane;
+        this.target = lock.connection();
+        this.store = new DeadLetterStore(config.nameInTarget(lane));
+        this.topic = new DeadLetterTopic(config, lane, lock);
+        this.perMinute = config.apply().deadLettersPerMinute();
+    }
+
+    /** Reads what is parked. */
+    void open() throws SQLException {
+        parked = store.parked(target);
+    }
+
+    /** Whether rows are parked at all. */
+    boolean isOn() {
+        return perMinute > 0;
+    }
+
+    DeadLetterStore store() {
+        return store;
+    }
+
+    // ---- what a change meets
+
+    /** Whether one of them cannot simply be written: it is no event, or a letter may concern its row. */
+    boolean concerns(List<RowChange> changes) {
+        for (RowChange change : changes) {
+            if (change.kind() == Kind.UNREADABLE || isReplay(change) || !parked.isEmpty() && mayMeet(change)) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    boolean concerns(SourceTransaction transaction) {
+        return transaction.hasUnreadable() || !parked.isEmpty() && concerns(transaction.changes());
+    }
+
+    private boolean mayMeet(RowChange change) {
+        Set<Long> hashes = parked.get(change.table().source());
+        if (hashes == null) {
+            return false;
+        }
+        return change.kind() == Kind.TRUNCATE || keys(change).stream().anyMatch(key -> hashes.contains(hash(change, key)));
+    }
+
+    private static long hash(RowChange change, Key key) {
+        return DeadLetterStore.hash(change.table().source(), key.values());
+    }
+
+    /** The keys that a change touches. */
+    static List<Key> keys(RowChange change) {
+        if (change.key() == null) {
+            return List.of();
+        }
+        return change.kind() == Kind.MOVE ? List.of(change.oldKey(), change.key()) : List.of(change.key());
+    }
+
+    /**
+     * Parks the change without trying it, if it is no event, or if a letter before it concerns its row and it does not make that one
+     * out of date. False if it is to be tried.
+     */
+    boolean parkedBehind(RowChange change) throws SQLException {
+        if (change.kind() == Kind.UNREADABLE) {
+            if (!isOn()) {
+                throw unreadable(change);
+            }
+            park(change, State.OPEN, new Refusal("unreadable", null, null, "the record is no change event"));
+            return true;
+        }
+        List<Link> chain = chain(change);
+        if (chain.isEmpty()) {
+            return false;
+        }
+        boolean isWhole = change.kind() == Kind.UPSERT || change.kind() == Kind.DELETE;
+        boolean isMoved = chain.stream().anyMatch(link -> link.kind() == Kind.MOVE);
+        if (isWhole && !isMoved) {
+            return false;
+        }
+        park(change, State.BEHIND, Refusal.BEHIND);
+        return true;
+    }
+
+    private List<Link> chain(RowChange change) throws SQLException {
+        List<Key> keys = keys(change);
+        if (keys.isEmpty() || !mayMeet(change)) {
+            return List.of();
+        }
+        flush();
+        TableId table = change.table().source();
+        List<Link> chain = store.chain(target, table, keys);
+        if (isReplay(change)) {
+            return chain.stream().filter(link -> link.id() < change.origin().letter()).toList();
+        }
+        if (chain.isEmpty()) {
+            keys.forEach(key -> parked.get(table).remove(hash(change, key)));
+        }
+        return chain;
+    }
+
+    private static boolean isReplay(RowChange change) {
+        return change.origin() != null && change.origin().letter() > 0;
+    }
+
+    /** These have been written: letters before them are out of date. */
+    void written(List<RowChange> changes) throws SQLException {
+        for (RowChange change : changes) {
+            TableId table = change.table().source();
+            if (change.kind() == Kind.TRUNCATE && parked.containsKey(table)) {
+                flush();
+                store.supersede(target, table, "a TRUNCATE of the table");
+                parked.remove(table);
+            } else if (change.kind() == Kind.UPSERT || change.kind() == Kind.DELETE) {
+                supersede(change);
+            }
+            if (isReplay(change)) {
+                store.close(target, List.of(change.origin().letter()), State.REPLAYED, "a replay");
+            }
+        }
+    }
+
+    private void supersede(RowChange change) throws SQLException {
+        List<Link> chain = chain(change);
+        if (!chain.isEmpty()) {
+            store.close(target, chain.stream().map(Link::id).toList(), State.SUPERSEDED, "a later change of the row");
+            if (!isReplay(change)) {
+                keys(change).forEach(key -> parked.get(change.table().source()).remove(hash(change, key)));
+            }
+        }
+    }
+
+    // ---- parking
+
+    /** Whether the change can be parked: it is a record's. */
+    static boolean canPark(RowChange change) {
+        return change.origin() != null && change.kind() != Kind.TRUNCATE;
+    }
+
+    /**
+     * Parks a change that the target has refused.
+     *
+     * @throws BreakerOpens if it is one too many
+     */
+    void refused(RowChange change, SQLException refusal) throws SQLException {
+        if (change.origin() == Origin.LOOSE) {
+            return;
+        }
+        if (!isOn()) {
+            throw poison(change, refusal);
+        }
+        if (change.kind() == Kind.UPSERT || change.kind() == Kind.DELETE) {
+            supersede(change);
+        }
+        park(change, State.OPEN, Refusal.of(refusal));
+    }
+
+    private void park(RowChange change, State state, Refusal refusal) throws SQLException {
+        TableId table = change.table().source();
+        Set<Long> hashes = parked.computeIfAbsent(table, t -> new HashSet<>());
+        keys(change).forEach(key -> hashes.add(hash(change, key)));
+        if (isReplay(change)) {
+            store.refusedAgain(target, change.origin().letter(), refusal);
+            return;
+        }
+        parkedNow++;
+        if (isOn()) {
+            requireNotTooMany(table, refusal);
+        }
+        pending.add(new Pending(change, state, refusal));
+        if (pending.size() >= MOST_PENDING) {
+            flush();
+        }
+    }
+
+    private void requireNotTooMany(TableId table, Refusal refusal) throws SQLException {
+        if (recent < 0) {
+            recent = store.recent(target);
+        }
+        if (recent + parkedNow > perMinute) {
+            throw new BreakerOpens("more than %d dead letters within a minute (apply.deadLettersPerMinute), the last of %s: %s%s"
+                    .formatted(
+                            perMinute,
+                            table,
+                            refusal.name(),
+                            refusal.constraint() == null ? "" : ", constraint " + refusal.constraint()));
+        }
+    }
+
+    /** To be said before the lane's transaction ends: sends what is parked, and puts it into the index. */
+    void beforeCommit() throws SQLException {
+        flush();
+    }
+
+    void afterCommit() {
+        if (parkedNow > 0) {
+            log.warn("lane {}: {} changes are parked as dead letters; `sluice dlq list` shows them", lane.name(), parkedNow);
+        }
+        parkedNow = 0;
+        recent = -1;
+    }
+
+    private void flush() throws SQLException {
+        List<Letter> some = new ArrayList<>();
+        List<State> states = new ArrayList<>();
+        long bytes = 0;
+        for (Pending one : pending) {
+            LaneRecord original = topic.original(one.change().origin().partition(), one.change().origin().offset());
+            some.add(new Letter(original, one.change(), one.refusal()));
+            states.add(one.state());
+            bytes += original.bytes();
+            if (bytes > MOST_BYTES) {
+                send(some, states);
+                some.clear();
+                states.clear();
+                bytes = 0;
+            }
+        }
+        send(some, states);
+        pending.clear();
+    }
+
+    private void send(List<Letter> letters, List<State> states) throws SQLException {
+        if (letters.isEmpty()) {
+            return;
+        }
+        List<Place> places = topic.send(letters, changeTopic -> store.letterOffsets(target, changeTopic));
+        List<Entry> entries = new ArrayList<>();
+        for (int i = 0; i < letters.size(); i++) {
+            Letter letter = letters.get(i);
+            Header old = letter.record().kafka().headers().lastHeader(Headers.OLD_KEY);
+            entries.add(new Entry(
+                    states.get(i),
+                    letter.change(),
+                    letter.change().table().source(),
+                    letter.refusal(),
+                    letter.record(),
+                    old == null ? null : old.value(),
+                    places.get(i).partition(),
+                    places.get(i).offset()));
+        }
+        store.insert(target, entries);
+        Failpoints.reach("apply.parked");
+    }
+
+    private static Failure.Fatal unreadable(RowChange change) {
+        return new Failure.Fatal(
+                Stop.POISON,
+                "record %s@%d is no change event".formatted(change.origin().partition(), change.origin().offset()),
+                "somebody else writes to this topic, or a newer capture with another format: find out which");
+    }
+
+    /** A row that can never be written, where rows are not parked. */
+    static Failure.Poison poison(RowChange change, SQLException refusal) {
+        return new Failure.Poison(
+                "%s, %s of key %s"
+                        .formatted(
+                                TargetFailures.translate("writing " + change.table().id(), refusal).getMessage(),
+                                change.kind(),
+                                change.key() == null ? "-" : change.table().keyNames() + "=" + change.key().values()),
+                change.table().source(),
+                refusal);
+    }
+
+    @Override
+    public void close() {
+        topic.close();
+    }
+}

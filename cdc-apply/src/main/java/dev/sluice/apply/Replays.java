@@ -1,0 +1,204 @@
+package dev.sluice.apply;
+
+import dev.sluice.apply.DeadLetterStore.Link;
+import dev.sluice.apply.DeadLetterStore.Refusal;
+import dev.sluice.apply.DeadLetterStore.Requested;
+import dev.sluice.apply.DeadLetterStore.State;
+import dev.sluice.apply.RowChange.Key;
+import dev.sluice.apply.RowChange.Origin;
+import dev.sluice.config.LaneConfig;
+import dev.sluice.config.PipelineConfig;
+import dev.sluice.schemas.Headers;
+import dev.sluice.schemas.TableId;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Writes dead letters that somebody wants replayed, between two source transactions.
+ *
+ * <p>A letter is never written without those before it that concern the same row, and they are written in the order of the lane, so
+ * the row ends as the lane has it. What is refused again stays parked. Where the columns of the table have changed since, and
+ * for letters of which nobody knows what has happened since, the rows are read from the source instead.
+ *
+ * <p>Delivery: letters and rows are one target transaction, so a crash repeats nothing.
+ *
+ * <p>Threads: the lane's.
+ */
+final class Replays {
+    private static final Logger log = LoggerFactory.getLogger(Replays.class);
+    private static final long LOOK_NANOS = Duration.ofSeconds(1).toNanos();
+
+    /** Letters in one target transaction. */
+    private static final int MOST = 200;
+
+    private static final long MOST_BYTES = Math.min(16L << 20, Runtime.getRuntime().maxMemory() / 16);
+
+    private final LaneConfig lane;
+    private final LaneLock lock;
+    private final Connection target;
+    private final TargetTables tables;
+    private final Parking parking;
+    private final DeadLetterStore store;
+    private final RepairStore repairs;
+    private final Map<TableId, TargetTable> bySource = new HashMap<>();
+    private final EventDecoder decoder = new EventDecoder();
+    private long lookedAt = System.nanoTime() - LOOK_NANOS;
+
+    /** @param byTopic the tables that are not held */
+    Replays(
+            PipelineConfig config,
+            LaneConfig lane,
+            LaneLock lock,
+            TargetTables tables,
+            Map<String, TargetTable> byTopic,
+            Parking parking) {
+        this.lane = lane;
+        this.lock = lock;
+        this.target = lock.connection();
+        this.tables = tables;
+        this.parking = parking;
+        this.store = parking.store();
+        this.repairs = new RepairStore(config.nameInTarget(lane));
+        byTopic.values().forEach(table -> bySource.put(table.source(), table));
+    }
+
+    /** Replays some of what is asked for; called between two transactions, with everything written that was taken. */
+    void turn() throws SQLException {
+        if (System.nanoTime() - lookedAt < LOOK_NANOS) {
+            return;
+        }
+        lookedAt = System.nanoTime();
+        boolean isAny = finishRepaired();
+        List<Requested> asked = store.requested(target, MOST);
+        if (!asked.isEmpty()) {
+            isAny = true;
+            replay(withThoseBefore(asked));
+        }
+        if (isAny) {
+            store.finishRuns(target);
+        }
+        target.commit();
+        lock.used();
+        if (asked.size() == MOST) {
+            lookedAt -= LOOK_NANOS; // there may be more
+        }
+    }
+
+    private boolean finishRepaired() throws SQLException {
+        Map<Long, String> repaired = store.repaired(target);
+        for (Map.Entry<Long, String> one : repaired.entrySet()) {
+            if (one.getValue().isEmpty()) {
+                store.close(target, List.of(one.getKey()), State.REPLAYED, "a replay: its row was read from the source");
+            } else {
+                store.refusedAgain(target, one.getKey(), new Refusal("reread", null, null, one.getValue()));
+            }
+        }
+        return !repaired.isEmpty();
+    }
+
+    /** The letters with all those before them that concern the same rows, in the order of the lane. */
+    private List<Requested> withThoseBefore(List<Requested> asked) throws SQLException {
+        Map<Long, Requested> all = new TreeMap<>();
+        asked.forEach(letter -> all.put(letter.id(), letter));
+        List<Requested> fresh = asked;
+        while (!fresh.isEmpty()) {
+            Set<Long> before = new LinkedHashSet<>();
+            for (Requested letter : fresh) {
+                List<Key> keys = letter.keys();
+                List<Long> earlier = keys.isEmpty()
+                        ? List.of()
+                        : store.chain(target, letter.table(), keys).stream()
+                                .map(Link::id)
+                                .filter(id -> id < letter.id() && !all.containsKey(id))
+                                .toList();
+                if (!earlier.isEmpty()) {
+                    store.takeAlong(target, letter.id(), earlier);
+                    before.addAll(earlier);
+                }
+            }
+            fresh = before.isEmpty() ? List.of() : store.letters(target, before);
+            fresh.forEach(letter -> all.put(letter.id(), letter));
+        }
+        return new ArrayList<>(all.values());
+    }
+
+    private void replay(List<Requested> letters) throws SQLException {
+        List<RowChange> changes = new ArrayList<>();
+        long bytes = 0;
+        for (Requested letter : letters) {
+            TargetTable table = bySource.get(letter.table());
+            if (table == null) {
+                store.waitsFor(target, List.of(letter.id()), "its table is held, or apply does not have it; `sluice status` says more");
+                continue;
+            }
+            bytes += letter.value() == null ? 0 : letter.value().length;
+            if (bytes > MOST_BYTES && !changes.isEmpty()) {
+                break; // the rest stays asked for
+            }
+            if (letter.isOutOfDate()) {
+                readAgain(letter);
+                continue;
+            }
+            try {
+                changes.add(decoded(letter, table));
+            } catch (SchemaChange e) {
+                readAgain(letter);
+            } catch (TableStopped e) {
+                store.refusedAgain(target, letter.id(), new Refusal("table", null, null, e.getMessage()));
+            }
+        }
+        if (changes.isEmpty()) {
+            return;
+        }
+        TargetWriter writer = new TargetWriter(target, tables);
+        writer.awaitedAtSource(Set.of());
+        try {
+            tables.deferConstraints(target);
+            writer.writeApart(changes, parking);
+        } catch (SQLException e) {
+            TargetFailures.stopped(e, writer.last()).ifPresent(stopped -> {
+                throw stopped;
+            });
+            throw e;
+        }
+        log.info("lane {}: {} dead letters were replayed or tried again", lane.name(), changes.size());
+    }
+
+    private RowChange decoded(Requested letter, TargetTable table) {
+        ConsumerRecord<byte[], byte[]> record = new ConsumerRecord<>(
+                letter.partition().topic(),
+                letter.partition().partition(),
+                letter.offset(),
+                letter.recordKey(),
+                letter.value());
+        if (letter.oldRecordKey() != null) {
+            record.headers().add(Headers.OLD_KEY, letter.oldRecordKey());
+        }
+        RowChange change = decoder.decode(new LaneRecord(record, letter.partition(), 0, 0, null, 0), table);
+        Origin origin = new Origin(letter.partition(), letter.offset(), letter.id());
+        return new RowChange(table, change.kind(), change.key(), change.values(), change.oldKey(), origin);
+    }
+
+    private void readAgain(Requested letter) throws SQLException {
+        List<List<String>> keys = letter.keys().stream().map(Key::values).toList();
+        if (keys.isEmpty()) {
+            store.refusedAgain(
+                    target,
+                    letter.id(),
+                    new Refusal("reread", null, null, "its row cannot be read from the source, since its key is not known"));
+            return;
+        }
+        store.repairs(target, letter.id(), repairs.request(target, letter.table(), keys, "replay of dead letter " + letter.id()));
+    }
+}
