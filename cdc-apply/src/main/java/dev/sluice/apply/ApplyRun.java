@@ -272,6 +272,12 @@ final class ApplyRun {
             take(record);
         }
         writeReady();
+        if (!writer.isStreaming() && !consumer.strays().isEmpty()) {
+            parking.parkStrays(consumer.strays(), config.topics());
+            target.commit();
+            parking.afterCommit();
+            consumer.strays().clear();
+        }
         consumer.requireNoHole();
         consumer.requireSamePartitions();
     }

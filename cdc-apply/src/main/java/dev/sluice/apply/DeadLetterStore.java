@@ -1,5 +1,7 @@
 package dev.sluice.apply;
 
+import dev.sluice.apply.DeadLetterTopic.Letter;
+import dev.sluice.apply.DeadLetterTopic.Place;
 import dev.sluice.apply.RowChange.Key;
 import dev.sluice.apply.RowChange.Kind;
 import dev.sluice.schemas.TableId;
@@ -9,7 +11,6 @@ import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.sql.Types;
-import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashMap;
@@ -67,20 +68,11 @@ final class DeadLetterStore {
     }
 
     /**
-     * A record with what is known of it.
+     * A letter that has been sent.
      *
      * @param oldRecordKey the header of the key before a change of key, null on others
-     * @param letterPlace where it is in the dead-letter topic
      */
-    record Entry(
-            State state,
-            RowChange change,
-            TableId table,
-            Refusal refusal,
-            LaneRecord record,
-            byte[] oldRecordKey,
-            TopicPartition letterPlace,
-            long letterOffset) {}
+    record Entry(State state, Letter letter, byte[] oldRecordKey, Place place) {}
 
     /** What holds a key back. */
     record Link(long id, Kind kind) {}
@@ -272,39 +264,54 @@ final class DeadLetterStore {
     }
 
     private void bind(Connection target, PreparedStatement insert, Entry entry) throws SQLException {
-        RowChange change = entry.change();
-        LaneRecord record = entry.record();
+        Letter letter = entry.letter();
+        LaneRecord record = letter.record();
         int parameter = 1;
         insert.setString(parameter++, lane);
         insert.setString(parameter++, entry.state().sql());
-        insert.setString(parameter++, entry.table().schema());
-        insert.setString(parameter++, entry.table().table());
-        insert.setString(parameter++, change.kind().name().toLowerCase(Locale.ROOT));
-        List<String> columns = change.key() == null ? List.of() : change.table().keyNames();
-        insert.setArray(parameter++, target.createArrayOf("text", columns.toArray()));
-        Key old = change.kind() == Kind.MOVE ? change.oldKey() : null; // of a table without a key it is a whole row
-        for (Key key : new Key[] {change.key(), old}) {
+        insert.setString(parameter++, letter.table().schema());
+        insert.setString(parameter++, letter.table().table());
+        insert.setString(parameter++, letter.kind().name().toLowerCase(Locale.ROOT));
+        insert.setArray(parameter++, target.createArrayOf("text", letter.keyColumns().toArray()));
+        for (Key key : new Key[] {letter.key(), letter.oldKey()}) {
             insert.setArray(parameter++, key == null ? null : target.createArrayOf("text", key.values().toArray()));
         }
-        for (Key key : new Key[] {change.key(), old}) {
-            insert.setObject(parameter++, key == null ? null : hash(entry.table(), key.values()), Types.BIGINT);
+        for (Key key : new Key[] {letter.key(), letter.oldKey()}) {
+            insert.setObject(parameter++, key == null ? null : hash(letter.table(), key.values()), Types.BIGINT);
         }
-        insert.setString(parameter++, entry.refusal().name());
-        insert.setString(parameter++, entry.refusal().sqlstate());
-        insert.setString(parameter++, entry.refusal().constraint());
-        insert.setString(parameter++, entry.refusal().message());
-        insert.setObject(parameter++, record.epoch(), Types.BIGINT);
-        insert.setObject(parameter++, record.seq(), Types.BIGINT);
-        insert.setString(parameter++, record.lsn().toString());
-        insert.setObject(parameter++, record.xid(), Types.BIGINT);
+        insert.setString(parameter++, letter.refusal().name());
+        insert.setString(parameter++, letter.refusal().sqlstate());
+        insert.setString(parameter++, letter.refusal().constraint());
+        insert.setString(parameter++, letter.refusal().message());
+        boolean isStray = record.isStray();
+        insert.setObject(parameter++, isStray ? null : record.epoch(), Types.BIGINT);
+        insert.setObject(parameter++, isStray ? null : record.seq(), Types.BIGINT);
+        insert.setString(parameter++, isStray ? null : record.lsn().toString());
+        insert.setObject(parameter++, isStray ? null : record.xid(), Types.BIGINT);
         insert.setString(parameter++, record.partition().topic());
         insert.setInt(parameter++, record.partition().partition());
         insert.setLong(parameter++, record.kafka().offset());
-        insert.setInt(parameter++, entry.letterPlace().partition());
-        insert.setLong(parameter++, entry.letterOffset());
+        insert.setInt(parameter++, entry.place().partition().partition());
+        insert.setLong(parameter++, entry.place().offset());
         insert.setBytes(parameter++, record.kafka().key());
         insert.setBytes(parameter++, record.kafka().value());
         insert.setBytes(parameter, entry.oldRecordKey());
+    }
+
+    /** Whether a record that has no number is parked already. */
+    boolean has(Connection target, TopicPartition partition, long offset) throws SQLException {
+        try (PreparedStatement query = target.prepareStatement(
+                """
+                SELECT 1 FROM sluice.dead_letter
+                WHERE lane = ? AND topic = ? AND partition = ? AND record_offset = ? AND seq IS NULL""")) {
+            query.setString(1, lane);
+            query.setString(2, partition.topic());
+            query.setInt(3, partition.partition());
+            query.setLong(4, offset);
+            try (ResultSet row = query.executeQuery()) {
+                return row.next();
+            }
+        }
     }
 
     /** A replayed letter was refused again. */
@@ -568,9 +575,5 @@ final class DeadLetterStore {
                 return row.getInt(1);
             }
         }
-    }
-
-    static Instant instant(ResultSet row, int column) throws SQLException {
-        return Optional.ofNullable(row.getTimestamp(column)).map(java.sql.Timestamp::toInstant).orElse(null);
     }
 }

@@ -11,11 +11,13 @@ import dev.sluice.apply.RowChange.Kind;
 import dev.sluice.apply.RowChange.Origin;
 import dev.sluice.config.LaneConfig;
 import dev.sluice.config.PipelineConfig;
+import dev.sluice.config.TableMapping;
 import dev.sluice.process.Failpoints;
 import dev.sluice.schemas.Failure;
 import dev.sluice.schemas.Headers;
 import dev.sluice.schemas.Stop;
 import dev.sluice.schemas.TableId;
+import dev.sluice.schemas.TopicNames;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.ArrayList;
@@ -23,7 +25,9 @@ import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.common.header.Header;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -268,13 +272,36 @@ final class Parking implements AutoCloseable {
         recent = -1;
     }
 
+    /** Records that somebody else has written to the lane's topics. Within the caller's transaction. */
+    void parkStrays(List<ConsumerRecord<byte[], byte[]>> strays, TopicNames topics) throws SQLException {
+        Refusal refusal = new Refusal("unreadable", null, null, "the record lacks the headers that every record of a lane has");
+        List<Letter> letters = new ArrayList<>();
+        for (ConsumerRecord<byte[], byte[]> stray : strays) {
+            LaneRecord record = LaneRecord.stray(stray);
+            if (!store.has(target, record.partition(), stray.offset())) {
+                Optional<TableId> table = lane.tables().stream()
+                        .map(TableMapping::source)
+                        .filter(source -> topics.change(source).equals(stray.topic()))
+                        .findFirst();
+                if (table.isEmpty()) {
+                    log.warn("lane {}: {}@{} is not of this lane, nor of a table that is mapped", lane.name(), record.partition(), stray.offset());
+                    continue;
+                }
+                parkedNow++;
+                requireNotTooMany(table.get(), refusal);
+                letters.add(new Letter(record, table.get(), List.of(), Kind.UNREADABLE, null, null, refusal));
+            }
+        }
+        send(letters, letters.stream().map(letter -> State.OPEN).toList());
+    }
+
     private void flush() throws SQLException {
         List<Letter> some = new ArrayList<>();
         List<State> states = new ArrayList<>();
         long bytes = 0;
         for (Pending one : pending) {
             LaneRecord original = topic.original(one.change().origin().partition(), one.change().origin().offset());
-            some.add(new Letter(original, one.change(), one.refusal()));
+            some.add(letter(original, one));
             states.add(one.state());
             bytes += original.bytes();
             if (bytes > MOST_BYTES) {
@@ -288,6 +315,19 @@ final class Parking implements AutoCloseable {
         pending.clear();
     }
 
+    private static Letter letter(LaneRecord record, Pending one) {
+        RowChange change = one.change();
+        boolean isMove = change.kind() == Kind.MOVE; // elsewhere the old key is a whole row
+        return new Letter(
+                record,
+                change.table().source(),
+                change.key() == null ? List.of() : change.table().keyNames(),
+                change.kind(),
+                change.key(),
+                isMove ? change.oldKey() : null,
+                one.refusal());
+    }
+
     private void send(List<Letter> letters, List<State> states) throws SQLException {
         if (letters.isEmpty()) {
             return;
@@ -297,15 +337,7 @@ final class Parking implements AutoCloseable {
         for (int i = 0; i < letters.size(); i++) {
             Letter letter = letters.get(i);
             Header old = letter.record().kafka().headers().lastHeader(Headers.OLD_KEY);
-            entries.add(new Entry(
-                    states.get(i),
-                    letter.change(),
-                    letter.change().table().source(),
-                    letter.refusal(),
-                    letter.record(),
-                    old == null ? null : old.value(),
-                    places.get(i).partition(),
-                    places.get(i).offset()));
+            entries.add(new Entry(states.get(i), letter, old == null ? null : old.value(), places.get(i)));
         }
         store.insert(target, entries);
         Failpoints.reach("apply.parked");

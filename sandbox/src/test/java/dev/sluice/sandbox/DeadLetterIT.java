@@ -361,6 +361,27 @@ class DeadLetterIT {
         }
     }
 
+    @Test
+    void aRecordOfSomebodyElseIsParkedAndTheLaneGoesOn() throws Exception {
+        try (InProcessPipeline pipeline = running("foreign")) {
+            try (KafkaProducer<byte[], byte[]> producer = producer()) {
+                producer.send(new ProducerRecord<>("foreign.public.item", 1, null, CANARY.getBytes(StandardCharsets.UTF_8))).get();
+            }
+            pipeline.source().execute("INSERT INTO item VALUES (1, NULL, 'x', 1)");
+            pipeline.await("a letter", () -> Letters.of(pipeline).size() == 1);
+            pipeline.requireEqual();
+            pipeline.stopApply();
+            pipeline.target().execute("DELETE FROM sluice.progress_offset"); // the topics are read from their beginning
+            pipeline.startApply();
+            pipeline.source().execute("INSERT INTO item VALUES (2, NULL, 'y', 1)");
+            pipeline.requireEqual();
+
+            assertThat(Letters.of(pipeline)).containsExactly("item - unreadable open unreadable null");
+            assertThat(records("foreign.public.item.dlq")).hasSize(1).allMatch(
+                    letter -> new String(letter.value(), StandardCharsets.UTF_8).equals(CANARY));
+        }
+    }
+
     /** As if somebody had written nonsense over one change of the topic: the same record with another value. */
     private void spoil(InProcessPipeline pipeline, int which, int id) throws Exception {
         String topic = "unreadable.public.item";
