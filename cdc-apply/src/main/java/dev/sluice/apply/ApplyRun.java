@@ -5,6 +5,7 @@ import dev.sluice.apply.BatchWriter.ReadAgain;
 import dev.sluice.apply.Progress.Position;
 import dev.sluice.config.LaneConfig;
 import dev.sluice.config.PipelineConfig;
+import dev.sluice.divergence.DivergenceStore;
 import dev.sluice.preflight.Preflight;
 import dev.sluice.process.Finding;
 import dev.sluice.process.StopSignal;
@@ -137,6 +138,9 @@ final class ApplyRun {
         }
         if (!RepairStore.isThere(target)) {
             RepairStore.createTable(target);
+        }
+        if (!DivergenceStore.isThere(target)) {
+            DivergenceStore.createTable(target);
         }
         target.commit();
     }
