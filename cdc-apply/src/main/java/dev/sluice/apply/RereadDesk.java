@@ -87,6 +87,8 @@ final class RereadDesk implements AutoCloseable {
     private Set<TableId> carried = Set.of();
     private long carriedEpoch;
     private long lookedAt;
+    /** In this turn the lane has waited for a reader already. */
+    private boolean hasStood;
     private long shownAt = System.nanoTime();
 
     /** What one reader is at. */
@@ -353,8 +355,11 @@ final class RereadDesk implements AutoCloseable {
         }
         repairs.turn(position, unfinished.keySet());
         lookWhatIsCarried(position);
+        hasStood = false;
         for (Desk desk : desks) {
-            step(desk, position);
+            if (!hasStood) { // one after the other would keep the lane waiting twice as long
+                step(desk, position);
+            }
         }
         for (RereadWork work : List.copyOf(unfinished.values())) {
             if (work.reread().isPrepared() && work.reread().intervals().isDone()) {
@@ -578,7 +583,8 @@ final class RereadDesk implements AutoCloseable {
         Optional<Lsn> until = result(desk, desk.sweeping);
         if (until.isPresent() && position.end().compareTo(until.get()) >= 0) {
             TableReread reread = desk.work.reread();
-            if (isDone(desk, desk.reader.clear(reread))) {
+            Future<Boolean> cleared = desk.reader.clear(reread);
+            if (isDone(desk, cleared) && result(desk, cleared).orElseThrow()) {
                 reread.swept();
                 desk.free();
             }
@@ -587,6 +593,7 @@ final class RereadDesk implements AutoCloseable {
 
     private void join(Desk desk) throws SQLException {
         RereadWork work = desk.work;
+        long began = System.nanoTime();
         Optional<Throwable> failure = awaited(desk, desk.reader.join(work.reread(), desk.piece));
         if (failure.isPresent() && work.request().state() != State.FAILED) {
             throw new Failure.Retryable(
@@ -594,7 +601,7 @@ final class RereadDesk implements AutoCloseable {
         }
         if (failure.isEmpty()) {
             work.reread().intervals().done(desk.piece);
-            work.hasJoined();
+            work.hasJoined(desk.read, Duration.ofNanos(System.nanoTime() - began));
             forgetSeen(desk.read.snapshot());
             desk.free();
         }
@@ -639,11 +646,12 @@ final class RereadDesk implements AutoCloseable {
     // ---- results of readers
 
     /** Waits for the reader while the lane stands still. */
-    private boolean isDone(Desk desk, Future<Void> future) throws SQLException {
+    private boolean isDone(Desk desk, Future<?> future) throws SQLException {
         return awaited(desk, future).isEmpty();
     }
 
     private Optional<Throwable> awaited(Desk desk, Future<?> future) throws SQLException {
+        hasStood = true;
         while (!future.isDone()) {
             lock.keep(false);
             try {
