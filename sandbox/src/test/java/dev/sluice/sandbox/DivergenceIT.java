@@ -118,6 +118,28 @@ class DivergenceIT {
         }
     }
 
+    /** More than are looked at, and asked for, together. */
+    @Test
+    void manyRowsAreRepairedInPortions() {
+        try (Pipeline pipeline = Pipeline.on(servers, "many").carrying("many")) {
+            pipeline.onBoth("CREATE TABLE many (a int, b text, v text, PRIMARY KEY (a, b))");
+            pipeline.startCapture();
+            pipeline.startApply();
+            pipeline.awaitStreaming();
+            pipeline.onSource("INSERT INTO many SELECT n, 'b ' || n, 'v' FROM generate_series(1, 2300) AS n");
+            pipeline.awaitCaughtUp();
+            pipeline.onTarget("DELETE FROM many WHERE a % 3 = 0; UPDATE many SET v = NULL WHERE a % 3 = 1; UPDATE many SET a = -a WHERE a % 3 = 2");
+
+            assertThat(sluice.run(pipeline, "compare")).isEqualTo(Stop.DIFFERENT.exitCode());
+            assertThat(repair(pipeline, "--execute")).as(sluice.printed()).isZero();
+
+            assertThat(sluice.out().lines().filter(line -> line.startsWith("public.many"))).hasSize(2300 + 767);
+            assertThat(sluice.run(pipeline, "compare")).as(sluice.printed()).isZero();
+            assertThat(sluice.out()).contains("3,067 keys that differed before are equal now");
+            pipeline.assertEqual();
+        }
+    }
+
     private static void start(Pipeline pipeline) {
         pipeline.onBoth(
                 """
