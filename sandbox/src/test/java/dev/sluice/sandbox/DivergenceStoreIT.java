@@ -19,6 +19,7 @@ import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.sql.Connection;
 import java.sql.SQLException;
+import java.sql.Statement;
 import java.time.OffsetDateTime;
 import java.util.List;
 import java.util.Map;
@@ -80,13 +81,24 @@ class DivergenceStoreIT {
     }
 
     @Test
-    void aTableThatWasNotComparedToItsEndClosesNothing() {
+    void aTableThatWasNotComparedToItsEndClosesNothing() throws SQLException {
         target.execute("DELETE FROM a WHERE id = 1; DELETE FROM b WHERE id = 2");
         assertThat(compare()).isEqualTo(Stop.DIFFERENT);
         assertThat(target.ask(OPEN)).isEqualTo("a {1}, b {2}");
 
-        target.execute("INSERT INTO a VALUES (1, 'v'); INSERT INTO b VALUES (2, 'v'); ALTER TABLE b DROP COLUMN v");
-        assertThatThrownBy(this::compare).isInstanceOf(Failure.Fatal.class);
+        target.execute("INSERT INTO a VALUES (1, 'v'); INSERT INTO b VALUES (2, 'v')");
+        DatabaseConfig to = server.config("target", "target");
+        PipelineConfig impatient = config(new DatabaseConfig(
+                to.role(), to.host(), to.port(), to.database(), to.user(), to.password(), to.sslMode(),
+                Map.of("options", "-c lock_timeout=300")));
+        try (Connection other = server.connect("target");
+                Statement statement = other.createStatement()) {
+            other.setAutoCommit(false);
+            statement.execute("LOCK TABLE b");
+            assertThatThrownBy(() -> compare(impatient, 100))
+                    .isInstanceOf(Failure.Fatal.class)
+                    .hasMessageContaining("lock timeout");
+        }
 
         assertThat(target.ask(OPEN)).isEqualTo("b {2}");
     }
