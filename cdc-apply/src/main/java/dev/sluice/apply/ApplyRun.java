@@ -5,6 +5,7 @@ import dev.sluice.apply.BatchWriter.ReadAgain;
 import dev.sluice.apply.Progress.Position;
 import dev.sluice.config.LaneConfig;
 import dev.sluice.config.PipelineConfig;
+import dev.sluice.divergence.DivergenceStore;
 import dev.sluice.preflight.Preflight;
 import dev.sluice.process.Finding;
 import dev.sluice.process.StopSignal;
@@ -162,6 +163,9 @@ final class ApplyRun {
         }
         if (!DeadLetterStore.isThere(target)) {
             DeadLetterStore.createTables(target);
+        }
+        if (!DivergenceStore.isThere(target)) {
+            DivergenceStore.createTable(target);
         }
         target.commit();
     }

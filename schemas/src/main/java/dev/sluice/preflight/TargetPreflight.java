@@ -154,7 +154,9 @@ public final class TargetPreflight {
                        pg_catalog.has_database_privilege(current_database(), 'CREATE'),
                        ARRAY(SELECT c.relname::text FROM pg_catalog.pg_class c
                              JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace AND n.nspname = 'sluice'
-                             WHERE c.relkind IN ('r', 'p') AND EXISTS (
+                             WHERE c.relkind IN ('r', 'p')
+                               AND c.relname <> 'divergence' -- not the lane's: whoever compares may have made it
+                               AND EXISTS (
                                  SELECT FROM unnest('{SELECT,INSERT,UPDATE,DELETE}'::text[]) AS p
                                  WHERE NOT pg_catalog.has_table_privilege(c.oid, p))
                              ORDER BY 1)""",
