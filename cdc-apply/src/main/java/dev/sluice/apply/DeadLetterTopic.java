@@ -171,6 +171,8 @@ final class DeadLetterTopic implements AutoCloseable {
             settings.put(ConsumerConfig.ALLOW_AUTO_CREATE_TOPICS_CONFIG, "false");
             settings.put(ConsumerConfig.MAX_POLL_RECORDS_CONFIG, "500");
             settings.put(ConsumerConfig.FETCH_MAX_BYTES_CONFIG, "1048576");
+            // what it reads is there; a fetch that waits at the end of the log would hold up the next one
+            settings.put(ConsumerConfig.FETCH_MAX_WAIT_MS_CONFIG, "5");
             settings.put(ConsumerConfig.DEFAULT_API_TIMEOUT_MS_CONFIG, Integer.toString(ANSWER_MILLIS));
             consumer = new KafkaConsumer<>(settings, new ByteArrayDeserializer(), new ByteArrayDeserializer());
         }

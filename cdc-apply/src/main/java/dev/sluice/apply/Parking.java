@@ -21,8 +21,10 @@ import dev.sluice.schemas.TopicNames;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -60,7 +62,22 @@ final class Parking implements AutoCloseable {
     private int parkedNow;
 
     /** A letter that is not in the index yet. */
-    private record Pending(RowChange change, State state, Refusal refusal) {}
+    private record Pending(RowChange change, State state, Refusal refusal) {
+        Origin origin() {
+            return change.origin();
+        }
+
+        /** About as long as its record. */
+        long bytes() {
+            long bytes = 1_000;
+            if (change.values() != null) {
+                for (String value : change.values()) {
+                    bytes += value == null ? 0 : value.length();
+                }
+            }
+            return bytes;
+        }
+    }
 
     /** The lane parks too much. */
     static final class BreakerOpens extends RuntimeException {
@@ -296,23 +313,32 @@ final class Parking implements AutoCloseable {
     }
 
     private void flush() throws SQLException {
-        List<Letter> some = new ArrayList<>();
-        List<State> states = new ArrayList<>();
+        List<Pending> some = new ArrayList<>();
         long bytes = 0;
         for (Pending one : pending) {
-            LaneRecord original = topic.original(one.change().origin().partition(), one.change().origin().offset());
-            some.add(letter(original, one));
-            states.add(one.state());
-            bytes += original.bytes();
+            some.add(one);
+            bytes += one.bytes();
             if (bytes > MOST_BYTES) {
-                send(some, states);
+                send(some);
                 some.clear();
-                states.clear();
                 bytes = 0;
             }
         }
-        send(some, states);
+        send(some);
         pending.clear();
+    }
+
+    private void send(List<Pending> some) throws SQLException {
+        Map<Pending, LaneRecord> originals = new IdentityHashMap<>();
+        List<Pending> asTheyLie = new ArrayList<>(some);
+        asTheyLie.sort(Comparator.comparing((Pending one) -> one.origin().partition().toString())
+                .thenComparing(one -> one.origin().offset()));
+        for (Pending one : asTheyLie) {
+            originals.put(one, topic.original(one.origin().partition(), one.origin().offset()));
+        }
+        send(
+                some.stream().map(one -> letter(originals.get(one), one)).toList(),
+                some.stream().map(Pending::state).toList());
     }
 
     private static Letter letter(LaneRecord record, Pending one) {

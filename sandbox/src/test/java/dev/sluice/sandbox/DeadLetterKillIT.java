@@ -92,6 +92,9 @@ class DeadLetterKillIT {
                 pipeline.awaitCaughtUp(PATIENCE);
                 awaitReplayed(pipeline);
                 requireOnlyLettersDiffer(pipeline);
+                replay(pipeline, 1);
+                awaitReplayed(pipeline);
+                requireOnlyLettersDiffer(pipeline);
                 apply.kill();
             }
             System.out.printf("%d transactions, letters: %s%n", written, pipeline.askTarget(
