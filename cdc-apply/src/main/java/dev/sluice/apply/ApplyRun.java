@@ -47,6 +47,9 @@ final class ApplyRun {
 
     private static final long SAY_NANOS = Duration.ofMinutes(1).toNanos();
 
+    /** A run that has met nothing to write for so long works. */
+    private static final long SETTLED_NANOS = Duration.ofSeconds(1).toNanos();
+
     private final PipelineConfig config;
     private final LaneConfig lane;
     private final LaneLock lock;
@@ -92,9 +95,11 @@ final class ApplyRun {
      * Applies until a stop is requested, or until the target or the source's columns must be looked at anew.
      *
      * @param warned what preflight has said before, and from now on what this one says
-     * @param onApplying called when the target was found as it must be, before the first change
+     * @param blocked cleared when the lane works
+     * @param onWorking called when the lane works: it has committed, or there was nothing to be written for a while
      */
-    void serve(StopSignal stop, ApplyStats stats, Set<Finding> warned, Runnable onApplying) throws InterruptedException {
+    void serve(StopSignal stop, ApplyStats stats, Set<Finding> warned, BlockedLane blocked, Runnable onWorking)
+            throws InterruptedException {
         try {
             createTables();
             awaitResume(stop);
@@ -116,7 +121,7 @@ final class ApplyRun {
                     rereads.open(tables, tablesByTopic);
                     Map<TopicPartition, Progress.Offset> saved = progress.readOffsets(target);
                     target.commit();
-                    apply(stop, stats, tables, desk, saved, onApplying);
+                    apply(stop, stats, tables, desk, saved, blocked, onWorking);
                 }
             } catch (Parking.BreakerOpens e) {
                 target.rollback();
@@ -163,6 +168,7 @@ final class ApplyRun {
         }
         if (!DeadLetterStore.isThere(target)) {
             DeadLetterStore.createTables(target);
+            BlockedLane.createTable(target);
         }
         if (!DivergenceStore.isThere(target)) {
             DivergenceStore.createTable(target);
@@ -196,7 +202,8 @@ final class ApplyRun {
             TargetTables tables,
             SchemaDesk desk,
             Map<TopicPartition, Progress.Offset> saved,
-            Runnable onApplying)
+            BlockedLane blocked,
+            Runnable onWorking)
             throws InterruptedException, SQLException {
         try (LaneConsumer opened = new LaneConsumer(config, lane, saved, first)) {
             consumer = opened;
@@ -208,11 +215,19 @@ final class ApplyRun {
             log.info(
                     "lane {}: applying after seq {} of epoch {}, source position {}",
                     lane.name(), first.seq(), first.epoch(), first.end());
-            onApplying.run();
+            long began = System.nanoTime();
+            boolean isWorking = false;
             while (!stop.isRequested() && !(isAtRest() && desk.hasChanged(hasCommitted()))) {
                 consumer.poll(ready.isEmpty() ? idle() : config.apply().linger());
                 drain();
                 lock.keep(writer.isStreaming());
+                boolean isSettled = isAtRest() && System.nanoTime() - began > SETTLED_NANOS;
+                if (!isWorking && !writer.isStreaming() && (hasCommitted() || isSettled)) {
+                    isWorking = true;
+                    blocked.clear(target);
+                    target.commit();
+                    onWorking.run();
+                }
                 if (ready.isEmpty() && !writer.isStreaming()) {
                     replays.turn();
                     if (rereads.turn(writer.position())) {

@@ -18,8 +18,11 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.apache.kafka.common.TopicPartition;
 
 /**
@@ -212,33 +215,35 @@ final class DeadLetterStore {
 
     /** What holds one of the keys back, in the order of the lane. */
     List<Link> chain(Connection target, TableId table, List<Key> keys) throws SQLException {
-        List<Link> links = new ArrayList<>();
-        try (PreparedStatement query = target.prepareStatement(
-                """
-                SELECT id, kind FROM sluice.dead_letter
-                WHERE lane = ? AND source_schema = ? AND source_table = ? AND %s
-                  AND (key_hash = ANY (?) AND (key = ? OR key = ?) OR old_key_hash = ANY (?) AND (old_key = ? OR old_key = ?))
-                ORDER BY id"""
-                        .formatted(HOLDS))) {
-            query.setString(1, lane);
-            query.setString(2, table.schema());
-            query.setString(3, table.table());
-            Object[] hashes = keys.stream().map(key -> hash(table, key.values())).toArray();
-            Object[] first = keys.get(0).values().toArray();
-            Object[] last = keys.get(keys.size() - 1).values().toArray();
-            int parameter = 4;
+        Set<Long> hashes = keys.stream().map(key -> hash(table, key.values())).collect(Collectors.toSet());
+        return alike(target, hashes).stream()
+                .filter(parked -> parked.table().equals(table) && parked.keys().stream().anyMatch(keys::contains))
+                .map(parked -> new Link(parked.id(), parked.kind()))
+                .toList();
+    }
+
+    /** A letter that holds its keys back. */
+    record Parked(long id, TableId table, Kind kind, List<Key> keys) {}
+
+    /** What holds keys of these hashes back, in the order of the lane; other keys may have the same hash. */
+    List<Parked> alike(Connection target, Collection<Long> hashes) throws SQLException {
+        List<Parked> found = new ArrayList<>();
+        String sql = "SELECT id, source_schema, source_table, kind, key, old_key FROM sluice.dead_letter WHERE lane = ? AND %s AND %s";
+        try (PreparedStatement query = target.prepareStatement("%s UNION %s ORDER BY id"
+                .formatted(sql.formatted(HOLDS, "key_hash = ANY (?)"), sql.formatted(HOLDS, "old_key_hash = ANY (?)")))) {
             for (int i = 0; i < 2; i++) {
-                query.setArray(parameter++, target.createArrayOf("bigint", hashes));
-                query.setArray(parameter++, target.createArrayOf("text", first));
-                query.setArray(parameter++, target.createArrayOf("text", last));
+                query.setString(2 * i + 1, lane);
+                query.setArray(2 * i + 2, target.createArrayOf("bigint", hashes.toArray()));
             }
             try (ResultSet row = query.executeQuery()) {
                 while (row.next()) {
-                    links.add(new Link(row.getLong(1), kind(row.getString(2))));
+                    List<Key> keys = Stream.of(key(row, 5), key(row, 6)).filter(Objects::nonNull).toList();
+                    found.add(new Parked(
+                            row.getLong(1), new TableId(row.getString(2), row.getString(3)), kind(row.getString(4)), keys));
                 }
             }
         }
-        return links;
+        return found;
     }
 
     private static Kind kind(String text) {

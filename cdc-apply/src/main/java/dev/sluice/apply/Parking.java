@@ -57,6 +57,9 @@ final class Parking implements AutoCloseable {
     private final int perMinute;
     private final List<Pending> pending = new ArrayList<>();
     private Map<TableId, Set<Long>> parked = new HashMap<>();
+    /** Letters that are being replayed and have no other beside them that concerns their row. */
+    private Set<Long> alone = Set.of();
+    private final Set<Long> refusedAgain = new HashSet<>();
     /** Letters within the last minute; -1 until somebody has to know. */
     private int recent = -1;
     private int parkedNow;
@@ -115,7 +118,8 @@ final class Parking implements AutoCloseable {
     /** Whether one of them cannot simply be written: it is no event, or a letter may concern its row. */
     boolean concerns(List<RowChange> changes) {
         for (RowChange change : changes) {
-            if (change.kind() == Kind.UNREADABLE || isReplay(change) || !parked.isEmpty() && mayMeet(change)) {
+            if (change.kind() == Kind.UNREADABLE
+                    || (isReplay(change) ? !alone.contains(change.origin().letter()) : !parked.isEmpty() && mayMeet(change))) {
                 return true;
             }
         }
@@ -192,6 +196,20 @@ final class Parking implements AutoCloseable {
         return change.origin() != null && change.origin().letter() > 0;
     }
 
+    /** Letters are going to be replayed. */
+    void beginReplay(Set<Long> lettersAlone) {
+        alone = lettersAlone;
+        refusedAgain.clear();
+    }
+
+    /** Closes those that were written. */
+    void endReplay() throws SQLException {
+        Set<Long> written = new HashSet<>(alone);
+        written.removeAll(refusedAgain);
+        store.close(target, written, State.REPLAYED, "a replay");
+        alone = Set.of();
+    }
+
     /** These have been written: letters before them are out of date. */
     void written(List<RowChange> changes) throws SQLException {
         for (RowChange change : changes) {
@@ -249,6 +267,7 @@ final class Parking implements AutoCloseable {
         Set<Long> hashes = parked.computeIfAbsent(table, t -> new HashSet<>());
         keys(change).forEach(key -> hashes.add(hash(change, key)));
         if (isReplay(change)) {
+            refusedAgain.add(change.origin().letter());
             store.refusedAgain(target, change.origin().letter(), refusal);
             return;
         }
