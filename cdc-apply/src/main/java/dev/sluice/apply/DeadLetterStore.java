@@ -342,9 +342,14 @@ final class DeadLetterStore {
 
     /** Closes letters that are not closed yet. */
     void close(Connection target, Collection<Long> ids, State state, String by) throws SQLException {
+        close(target, ids, state, by, HOLDS);
+    }
+
+    private static void close(Connection target, Collection<Long> ids, State state, String by, String condition)
+            throws SQLException {
         try (PreparedStatement close = target.prepareStatement(
                 "UPDATE sluice.dead_letter SET state = ?, closed_at = clock_timestamp(), closed_by = ?, is_requested = false"
-                        + " WHERE id = ANY (?) AND " + HOLDS)) {
+                        + " WHERE id = ANY (?) AND %s AND %s".formatted(HOLDS, condition))) {
             close.setString(1, state.sql());
             close.setString(2, by);
             close.setArray(3, target.createArrayOf("bigint", ids.toArray()));
@@ -374,6 +379,7 @@ final class DeadLetterStore {
      * A letter that is to be replayed.
      *
      * @param value as it was edited, if it was
+     * @param isEdited somebody wants another row than the source's
      * @param isOutOfDate nobody knows what has happened since; the row must be read from the source
      */
     record Requested(
@@ -386,6 +392,7 @@ final class DeadLetterStore {
             byte[] recordKey,
             byte[] value,
             byte[] oldRecordKey,
+            boolean isEdited,
             boolean isOutOfDate) {
         List<Key> keys() {
             return key == null ? List.of() : oldKey == null ? List.of(key) : List.of(oldKey, key);
@@ -395,7 +402,8 @@ final class DeadLetterStore {
     private static final String REQUESTED =
             """
             SELECT id, source_schema, source_table, key, old_key, topic, partition, record_offset, record_key,
-              coalesce(edited_value, record_value), old_record_key, is_from_topic AND edited_value IS NULL
+              coalesce(edited_value, record_value), old_record_key, edited_value IS NOT NULL,
+              is_from_topic AND edited_value IS NULL
             FROM sluice.dead_letter WHERE lane = ? AND %s AND %s ORDER BY id LIMIT ?""";
 
     /** The first letters that are to be replayed, in the order of the lane. */
@@ -432,7 +440,8 @@ final class DeadLetterStore {
                         row.getBytes(9),
                         row.getBytes(10),
                         row.getBytes(11),
-                        row.getBoolean(12)));
+                        row.getBoolean(12),
+                        row.getBoolean(13)));
             }
         }
         return letters;
@@ -516,12 +525,20 @@ final class DeadLetterStore {
 
     /** Rows were read from the source as they are at the lane's position: what is parked of them alone is out of date. */
     void supersedeRead(Connection target, TableId table, Collection<Key> keys) throws SQLException {
-        for (Key key : keys) {
-            List<Link> chain = chain(target, table, List.of(key));
-            if (!chain.isEmpty() && chain.stream().noneMatch(link -> link.kind() == Kind.MOVE)) {
-                close(target, chain.stream().map(Link::id).toList(), State.SUPERSEDED, "a repair of the row");
-            }
-        }
+        Set<Long> hashes = keys.stream().map(key -> hash(table, key.values())).collect(Collectors.toSet());
+        List<Parked> found = alike(target, hashes).stream()
+                .filter(parked -> parked.table().equals(table))
+                .toList();
+        Set<Key> moved = found.stream()
+                .filter(parked -> parked.kind() == Kind.MOVE)
+                .flatMap(parked -> parked.keys().stream())
+                .collect(Collectors.toSet());
+        List<Long> outOfDate = found.stream()
+                .filter(parked -> keys.containsAll(parked.keys()) && parked.keys().stream().noneMatch(moved::contains))
+                .map(Parked::id)
+                .toList();
+        // a letter that has asked for this reading is closed by the replay that it belongs to
+        close(target, outOfDate, State.SUPERSEDED, "a repair of the row", "repairs IS NULL");
     }
 
     /** Per partition of a dead-letter topic, the offset behind the last letter that the index knows. */

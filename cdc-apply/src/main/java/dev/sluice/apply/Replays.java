@@ -5,6 +5,7 @@ import dev.sluice.apply.DeadLetterStore.Refusal;
 import dev.sluice.apply.DeadLetterStore.Requested;
 import dev.sluice.apply.DeadLetterStore.State;
 import dev.sluice.apply.RowChange.Key;
+import dev.sluice.apply.RowChange.Kind;
 import dev.sluice.apply.RowChange.Origin;
 import dev.sluice.config.LaneConfig;
 import dev.sluice.config.PipelineConfig;
@@ -176,7 +177,12 @@ final class Replays {
                 continue;
             }
             try {
-                changes.add(decoded(letter, table));
+                RowChange change = decoded(letter, table);
+                if (change.key() != null && !letter.isEdited() && isBetterRead(change)) {
+                    readAgain(letter);
+                    continue;
+                }
+                changes.add(change);
                 if (isAlone(letter)) {
                     alone.add(letter.id());
                 }
@@ -205,6 +211,14 @@ final class Replays {
         log.info("lane {}: {} dead letters were replayed or tried again", lane.name(), changes.size());
     }
 
+    /**
+     * Whether the letter itself says nothing, or its key may be spelt in several ways: then later changes of its row may not
+     * have been known as such.
+     */
+    private static boolean isBetterRead(RowChange change) {
+        return change.kind() == Kind.UNREADABLE || !change.table().hasPlainKey();
+    }
+
     private RowChange decoded(Requested letter, TargetTable table) {
         ConsumerRecord<byte[], byte[]> record = new ConsumerRecord<>(
                 letter.partition().topic(),
@@ -226,7 +240,7 @@ final class Replays {
             store.refusedAgain(
                     target,
                     letter.id(),
-                    new Refusal("reread", null, null, "its row cannot be read from the source, since its key is not known"));
+                    new Refusal("reread", null, null, "its key is not known; `sluice resync` of the table brings its row"));
             return;
         }
         store.repairs(target, letter.id(), repairs.request(target, letter.table(), keys, "replay of dead letter " + letter.id()));

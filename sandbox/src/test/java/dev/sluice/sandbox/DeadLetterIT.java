@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.sluice.config.ApplyConfig;
 import dev.sluice.config.PipelineConfig;
 import dev.sluice.config.TableMapping;
+import dev.sluice.preflight.Preflight;
 import dev.sluice.schemas.DeadLetterHeaders;
 import dev.sluice.schemas.Failure;
 import dev.sluice.schemas.Headers;
@@ -18,11 +19,15 @@ import java.util.Map;
 import java.util.Properties;
 import java.util.stream.Stream;
 import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.AlterConfigOp;
+import org.apache.kafka.clients.admin.ConfigEntry;
+import org.apache.kafka.clients.admin.RecordsToDelete;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
@@ -43,6 +48,9 @@ class DeadLetterIT {
             CREATE TABLE item (id int PRIMARY KEY, shelf_id int, name text, count int, photo text);
             CREATE TABLE note (line text);
             ALTER TABLE note REPLICA IDENTITY FULL;
+            CREATE TABLE price (amount numeric PRIMARY KEY, tax int);
+            CREATE TABLE man (id int PRIMARY KEY, wife_id int);
+            CREATE TABLE wife (id int PRIMARY KEY, man_id int);
             ALTER TABLE item ALTER photo SET STORAGE EXTERNAL""";
 
     /** What the target forbids and the source does not. */
@@ -52,13 +60,15 @@ class DeadLetterIT {
             ALTER TABLE item ADD CONSTRAINT not_negative CHECK (count >= 0);
             ALTER TABLE item ADD CONSTRAINT one_name UNIQUE (name);
             ALTER TABLE shelf ADD CONSTRAINT short_name CHECK (length(name) < 30);
+            ALTER TABLE man ADD CONSTRAINT his_wife FOREIGN KEY (wife_id) REFERENCES wife DEFERRABLE;
+            ALTER TABLE wife ADD CONSTRAINT her_man FOREIGN KEY (man_id) REFERENCES man DEFERRABLE;
             ALTER TABLE note ADD CONSTRAINT no_bang CHECK (line NOT LIKE '%!')""";
 
     private static final String NO_RULES =
             """
-            ALTER TABLE item DROP CONSTRAINT not_negative, DROP CONSTRAINT one_name;
-            ALTER TABLE shelf DROP CONSTRAINT short_name;
-            ALTER TABLE note DROP CONSTRAINT no_bang""";
+            ALTER TABLE item DROP CONSTRAINT IF EXISTS not_negative, DROP CONSTRAINT IF EXISTS one_name;
+            ALTER TABLE shelf DROP CONSTRAINT IF EXISTS short_name;
+            ALTER TABLE note DROP CONSTRAINT IF EXISTS no_bang""";
 
     private static ThreeServers servers;
 
@@ -234,6 +244,119 @@ class DeadLetterIT {
         }
     }
 
+    // ---- what else makes letters out of date, or their payload useless
+
+    @Test
+    void aReadingOfTheWholeTableSupersedesItsLetters() throws Exception {
+        try (InProcessPipeline pipeline = running("resynced")) {
+            pipeline.source().execute("INSERT INTO item VALUES (1, NULL, 'x', -1), (2, NULL, 'y', 1); INSERT INTO note VALUES ('a!')");
+            pipeline.awaitApplied();
+            pipeline.target().execute(NO_RULES);
+            RereadTables.request(pipeline.config(), "resync", "SELECT 1", List.of(TableId.parse("item")), 1_000_000);
+            pipeline.await("item is read", () -> pipeline.target().ask("SELECT state FROM sluice.reread WHERE source_table = 'item'").equals("done"));
+
+            assertThat(Letters.of(pipeline)).containsExactly(
+                    "item [1] upsert superseded check_violation not_negative", "note - row open check_violation no_bang");
+            requireEqualAfterReplay(pipeline);
+        }
+    }
+
+    @Test
+    void aRepairOfTheRowSupersedesItsLetters() {
+        try (InProcessPipeline pipeline = running("repaired")) {
+            pipeline.source().execute("INSERT INTO item SELECT n, NULL, 'item ' || n, 1, repeat(md5(n::text), 400) FROM generate_series(1, 2) AS n");
+            pipeline.source().execute("UPDATE item SET count = -1 WHERE id IN (1, 2)");
+            pipeline.source().execute("UPDATE item SET name = 'behind' WHERE id = 1");
+            pipeline.awaitApplied();
+            pipeline.target().execute(NO_RULES);
+            pipeline.target().execute("INSERT INTO sluice.repair (lane, source_schema, source_table, key, requested_by)"
+                    + " SELECT lane, 'public', 'item', '{1}', 'test' FROM sluice.progress");
+            pipeline.await("row 1 is repaired", () -> pipeline.target().ask("SELECT state FROM sluice.repair").equals("done"));
+
+            assertThat(Letters.of(pipeline)).containsExactly(
+                    "item [1] patch superseded check_violation not_negative",
+                    "item [2] patch open check_violation not_negative",
+                    "item [1] patch superseded behind null");
+            requireEqualAfterReplay(pipeline);
+        }
+    }
+
+    @Test
+    void aLetterWithOtherColumnsThanTheTableHasNowIsReadFromTheSource() {
+        try (InProcessPipeline pipeline = running("columns")) {
+            pipeline.source().execute("INSERT INTO item VALUES (1, NULL, 'x', -1)");
+            pipeline.awaitApplied();
+            for (TestDatabase database : List.of(pipeline.target(), pipeline.source())) {
+                database.execute("ALTER TABLE item ADD COLUMN more text DEFAULT 'more'");
+            }
+            pipeline.source().execute("INSERT INTO item VALUES (2, NULL, 'y', 1, NULL, 'new')");
+            pipeline.awaitApplied();
+
+            requireEqualAfterReplay(pipeline);
+            assertThat(pipeline.target().ask("SELECT closed_by FROM sluice.dead_letter")).contains("read from the source");
+        }
+    }
+
+    @Test
+    void aKeyThatIsSpeltOtherwiseIsNotTakenForAnotherRow() {
+        try (InProcessPipeline pipeline = running("spelt")) {
+            pipeline.source().execute("INSERT INTO price VALUES (1.0, 1)");
+            pipeline.awaitApplied();
+            pipeline.target().execute("CREATE TABLE price_use (amount numeric REFERENCES price); INSERT INTO price_use VALUES (1.0)");
+            pipeline.source().execute("DELETE FROM price WHERE amount = 1");
+            pipeline.source().execute("INSERT INTO price VALUES (1.00, 2)");
+            pipeline.awaitApplied();
+
+            assertThat(Letters.of(pipeline)).containsExactly("price [1.0] delete open foreign_key_violation price_use_amount_fkey");
+            pipeline.target().execute("DROP TABLE price_use");
+            requireEqualAfterReplay(pipeline);
+        }
+    }
+
+    // ---- tables that are held, constraints that are deferred
+
+    @Test
+    void aTableThatWasHeldParksWhatItCatchesUpWith() {
+        try (InProcessPipeline pipeline = running("held")) {
+            pipeline.source().execute("INSERT INTO item SELECT n, NULL, 'item ' || n, 1, repeat(md5(n::text), 400) FROM generate_series(1, 3) AS n");
+            pipeline.source().execute("UPDATE item SET count = -1 WHERE id = 1");
+            pipeline.awaitApplied();
+            pipeline.target().execute("ALTER TABLE item RENAME COLUMN name TO away");
+            pipeline.source().execute("UPDATE item SET name = 'behind' WHERE id = 1");
+            pipeline.source().execute("UPDATE item SET count = -1 WHERE id = 2; UPDATE item SET count = 7 WHERE id = 3");
+            pipeline.await("item is held", () -> pipeline.target().ask("SELECT count(*) FROM sluice.held_table").equals("1"));
+            pipeline.source().execute("UPDATE item SET name = 'two' WHERE id = 2");
+            pipeline.awaitApplied();
+            pipeline.target().execute("ALTER TABLE item RENAME COLUMN away TO name");
+            pipeline.await("item is not held", () -> pipeline.target().ask("SELECT count(*) FROM sluice.held_table").equals("0"));
+            pipeline.awaitApplied();
+
+            assertThat(Letters.of(pipeline)).containsExactly(
+                    "item [1] patch open check_violation not_negative",
+                    "item [1] patch behind behind null",
+                    "item [2] patch open check_violation not_negative",
+                    "item [2] patch behind behind null");
+            requireEqualAfterReplay(pipeline);
+        }
+    }
+
+    @Test
+    void rowsThatReferToEachOtherAreWrittenBesideARowThatIsRefused() {
+        try (InProcessPipeline pipeline = running("circle")) {
+            pipeline.source().execute("INSERT INTO man VALUES (1, 1); INSERT INTO wife VALUES (1, 1); INSERT INTO man VALUES (2, 99);"
+                    + " INSERT INTO item VALUES (1, NULL, 'x', -1), (2, 77, 'y', 1)");
+            pipeline.awaitApplied();
+
+            assertThat(pipeline.target().ask("SELECT (SELECT count(*) FROM man) || ' ' || (SELECT count(*) FROM wife)")).isEqualTo("1 1");
+            assertThat(Letters.of(pipeline)).containsExactlyInAnyOrder(
+                    "man [2] upsert open foreign_key_violation his_wife",
+                    "item [1] upsert open check_violation not_negative",
+                    "item [2] upsert open foreign_key_violation shelf_is_there");
+            pipeline.target().execute("ALTER TABLE man DROP CONSTRAINT his_wife; ALTER TABLE item DROP CONSTRAINT shelf_is_there");
+            requireEqualAfterReplay(pipeline);
+        }
+    }
+
     // ---- large transactions, many letters
 
     @Test
@@ -343,6 +466,56 @@ class DeadLetterIT {
     }
 
     @Test
+    void aTopicThatDoesNotTakeTheLetterStopsTheLaneToo() throws Exception {
+        ConfigResource topic = new ConfigResource(ConfigResource.Type.TOPIC, "small.public.item.dlq");
+        try (InProcessPipeline pipeline = running("small");
+                Admin admin = Admin.create(Map.of("bootstrap.servers", servers.kafka().bootstrapServers()))) {
+            alter(admin, topic, "100");
+            pipeline.source().execute("INSERT INTO item VALUES (1, NULL, 'x', -1)");
+
+            Failure.Fatal failure = pipeline.applyFailure();
+
+            assertThat(failure.stop()).isEqualTo(Stop.SETUP);
+            assertThat(failure.getMessage()).contains("dead-letter topic 'small.public.item.dlq' does not take a record of this size");
+            assertThat(failure.remedy()).contains("--topic small.public.item.dlq", "max.message.bytes=" + pipeline.config().kafka().maxDeadLetterBytes());
+            assertThat(Preflight.findings(pipeline.config())).anyMatch(finding -> finding.subject().contains("small.public.item.dlq")
+                    && finding.problem().contains("max.message.bytes is 100"));
+            alter(admin, topic, Integer.toString(pipeline.config().kafka().maxDeadLetterBytes()));
+            pipeline.startApply();
+            pipeline.awaitApplied();
+            assertThat(Letters.of(pipeline)).hasSize(1);
+            assertThat(records("small.public.item.dlq")).hasSize(1);
+            requireEqualAfterReplay(pipeline);
+        }
+    }
+
+    private static void alter(Admin admin, ConfigResource topic, String maxMessageBytes) throws Exception {
+        admin.incrementalAlterConfigs(Map.of(topic, List.of(new AlterConfigOp(
+                        new ConfigEntry("max.message.bytes", maxMessageBytes), AlterConfigOp.OpType.SET))))
+                .all()
+                .get();
+    }
+
+    @Test
+    void laterChangesOfAnUnreadableRecordWaitAndItsRowIsReadFromTheSource() throws Exception {
+        try (InProcessPipeline pipeline = running("unread")) {
+            pipeline.source().execute("INSERT INTO item SELECT n, NULL, 'item ' || n, 1, repeat(md5(n::text), 400) FROM generate_series(1, 3) AS n");
+            pipeline.awaitApplied();
+            pipeline.stopApply();
+            pipeline.source().execute("UPDATE item SET count = 2 WHERE id = 3");
+            pipeline.source().execute("UPDATE item SET name = 'later' WHERE id = 3");
+            pipeline.await("the updates", () -> records("unread.public.item").size() == 5);
+            spoil("unread.public.item", 3, 1);
+            pipeline.startApply();
+            pipeline.awaitApplied();
+
+            assertThat(Letters.of(pipeline)).containsExactly(
+                    "item [3] unreadable open unreadable null", "item [3] patch behind behind null");
+            requireEqualAfterReplay(pipeline);
+        }
+    }
+
+    @Test
     void aRecordThatIsNoEventIsParkedAndTheLaneGoesOn() throws Exception {
         try (InProcessPipeline pipeline = running("unreadable")) {
             pipeline.source().execute("INSERT INTO item VALUES (1, NULL, 'x', 1)");
@@ -351,7 +524,7 @@ class DeadLetterIT {
             pipeline.source().execute("INSERT INTO item VALUES (2, NULL, 'y', 1), (3, NULL, 'z', 1), (4, NULL, 'w', 1)");
             pipeline.source().execute("UPDATE item SET count = 9 WHERE id = 3");
             pipeline.await("four records and the update", () -> records("unreadable.public.item").size() == 5);
-            spoil(pipeline, 2, 3);
+            spoil("unreadable.public.item", 3, 0);
 
             pipeline.startApply();
             pipeline.awaitApplied();
@@ -382,30 +555,24 @@ class DeadLetterIT {
         }
     }
 
-    /** As if somebody had written nonsense over one change of the topic: the same record with another value. */
-    private void spoil(InProcessPipeline pipeline, int which, int id) throws Exception {
-        String topic = "unreadable.public.item";
-        List<ConsumerRecord<byte[], byte[]>> records = records(topic).stream()
+    /** As if somebody had written nonsense over one change of the row: the same record with another value. */
+    private static void spoil(String topic, int id, int which) throws Exception {
+        ConsumerRecord<byte[], byte[]> spoilt = records(topic).stream()
                 .filter(record -> new String(record.key(), StandardCharsets.UTF_8).contains(Integer.toString(id)))
+                .toList()
+                .get(which);
+        List<ConsumerRecord<byte[], byte[]>> rest = records(topic).stream()
+                .filter(record -> record.partition() == spoilt.partition() && record.offset() >= spoilt.offset())
                 .toList();
-        ConsumerRecord<byte[], byte[]> first = records.get(0);
-        assertThat(which).isPositive();
-        try (Admin admin = Admin.create(Map.of("bootstrap.servers", servers.kafka().bootstrapServers()))) {
-            List<ConsumerRecord<byte[], byte[]>> partition = records(topic).stream()
-                    .filter(record -> record.partition() == first.partition() && record.offset() >= first.offset())
-                    .toList();
-            admin.deleteRecords(Map.of(
-                            new TopicPartition(topic, first.partition()),
-                            org.apache.kafka.clients.admin.RecordsToDelete.beforeOffset(first.offset() + partition.size())))
-                    .all()
-                    .get();
-            try (KafkaProducer<byte[], byte[]> producer = producer()) {
-                for (ConsumerRecord<byte[], byte[]> record : partition) {
-                    byte[] value = record == partition.get(0) || record.offset() == first.offset()
-                            ? "{\"after\": nonsense".getBytes(StandardCharsets.UTF_8)
-                            : record.value();
-                    producer.send(new ProducerRecord<>(topic, record.partition(), record.key(), value, record.headers())).get();
-                }
+        TopicPartition partition = new TopicPartition(topic, spoilt.partition());
+        try (Admin admin = Admin.create(Map.of("bootstrap.servers", servers.kafka().bootstrapServers()));
+                KafkaProducer<byte[], byte[]> producer = producer()) {
+            admin.deleteRecords(Map.of(partition, RecordsToDelete.beforeOffset(spoilt.offset() + rest.size()))).all().get();
+            for (ConsumerRecord<byte[], byte[]> record : rest) {
+                byte[] value = record.offset() == spoilt.offset()
+                        ? "{\"after\": nonsense".getBytes(StandardCharsets.UTF_8)
+                        : record.value();
+                producer.send(new ProducerRecord<>(topic, record.partition(), record.key(), value, record.headers())).get();
             }
         }
     }
@@ -419,7 +586,7 @@ class DeadLetterIT {
     // ---- helpers
 
     private static InProcessPipeline running(String name) {
-        List<TableMapping> tables = Stream.of("shelf", "item", "note")
+        List<TableMapping> tables = Stream.of("shelf", "item", "note", "price", "man", "wife")
                 .map(table -> TableMapping.identity(TableId.parse(table), ThreeServers.LANE))
                 .toList();
         InProcessPipeline pipeline = servers.pipeline(name, tables);

@@ -125,7 +125,10 @@ class TopicContractIT {
     @Test
     void thereAreTheTopicsOfTheContractAndNoOthers() {
         Set<String> expected = new TreeSet<>(Set.of(topics.control(), topics.checkpoint()));
-        Shop.tables().forEach(table -> expected.add(topics.change(table)));
+        Shop.tables().forEach(table -> {
+            expected.add(topics.change(table));
+            expected.add(topics.deadLetter(table));
+        });
 
         assertThat(records.partitions().keySet().stream().map(TopicPartition::topic).collect(Collectors.toSet())).isEqualTo(expected);
     }
