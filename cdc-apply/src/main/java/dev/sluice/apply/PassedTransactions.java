@@ -1,5 +1,6 @@
 package dev.sluice.apply;
 
+import dev.sluice.schemas.SourceSnapshot;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.Set;

@@ -17,6 +17,7 @@ import dev.sluice.config.TextForm;
 import dev.sluice.process.Failpoints;
 import dev.sluice.schemas.Failure;
 import dev.sluice.schemas.Lsn;
+import dev.sluice.schemas.SourceSnapshot;
 import dev.sluice.schemas.TableId;
 import java.sql.Connection;
 import java.sql.DriverManager;

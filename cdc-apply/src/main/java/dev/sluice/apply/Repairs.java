@@ -6,6 +6,7 @@ import dev.sluice.apply.RepairStore.State;
 import dev.sluice.apply.RowChange.Key;
 import dev.sluice.apply.RowChange.Kind;
 import dev.sluice.schemas.Failure;
+import dev.sluice.schemas.SourceSnapshot;
 import dev.sluice.schemas.TableId;
 import java.sql.Connection;
 import java.sql.PreparedStatement;

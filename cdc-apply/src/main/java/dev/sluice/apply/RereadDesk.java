@@ -18,6 +18,7 @@ import dev.sluice.schemas.Checkpoint;
 import dev.sluice.schemas.CheckpointReader;
 import dev.sluice.schemas.Failure;
 import dev.sluice.schemas.Lsn;
+import dev.sluice.schemas.SourceSnapshot;
 import dev.sluice.schemas.TableId;
 import java.sql.Connection;
 import java.sql.PreparedStatement;

@@ -7,6 +7,7 @@ import dev.sluice.catalog.TableShape;
 import dev.sluice.config.DatabaseConfig;
 import dev.sluice.config.Databases;
 import dev.sluice.schemas.Lsn;
+import dev.sluice.schemas.SourceSnapshot;
 import dev.sluice.schemas.TableId;
 import java.sql.Connection;
 import java.sql.PreparedStatement;

@@ -3,6 +3,7 @@ package dev.sluice.apply;
 import dev.sluice.config.TextForm;
 import dev.sluice.schemas.ControlRecord;
 import dev.sluice.schemas.Lsn;
+import dev.sluice.schemas.SourceSnapshot;
 import java.sql.Connection;
 import java.sql.ResultSet;
 import java.sql.SQLException;

@@ -4,6 +4,7 @@ import dev.sluice.apply.RereadStore.Range;
 import dev.sluice.apply.RowChange.Key;
 import dev.sluice.apply.RowChange.Kind;
 import dev.sluice.apply.RowChange.Origin;
+import dev.sluice.schemas.SourceSnapshot;
 import dev.sluice.schemas.TableId;
 import java.util.ArrayList;
 import java.util.List;

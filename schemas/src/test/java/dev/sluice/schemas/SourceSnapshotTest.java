@@ -1,4 +1,4 @@
-package dev.sluice.apply;
+package dev.sluice.schemas;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;

@@ -1,4 +1,4 @@
-package dev.sluice.apply;
+package dev.sluice.schemas;
 
 import java.util.Set;
 import java.util.TreeSet;
@@ -12,7 +12,7 @@ import java.util.stream.Collectors;
  * @param xmax the first transaction that had not begun, 64 bits
  * @param running those below it that had not ended
  */
-record SourceSnapshot(long xmax, Set<Long> running) {
+public record SourceSnapshot(long xmax, Set<Long> running) {
     private static final long EPOCH = 1L << 32;
 
     /**
@@ -20,7 +20,7 @@ record SourceSnapshot(long xmax, Set<Long> running) {
      *
      * @throws IllegalArgumentException if it is none
      */
-    static SourceSnapshot parse(String text) {
+    public static SourceSnapshot parse(String text) {
         String[] parts = text.split(":", -1);
         if (parts.length != 3) {
             throw new IllegalArgumentException("not a snapshot: '%s'".formatted(text));
@@ -39,13 +39,13 @@ record SourceSnapshot(long xmax, Set<Long> running) {
      *
      * @param xid of a committed transaction, 32 bits, as the stream has it; not two thousand million transactions away
      */
-    boolean sees(long xid) {
+    public boolean sees(long xid) {
         long full = full(xid);
         return full < xmax && !running.contains(full);
     }
 
     /** Those that were running, 32 bits. */
-    Set<Long> runningInStream() {
+    public Set<Long> runningInStream() {
         return running.stream().map(xid -> xid % EPOCH).collect(Collectors.toSet());
     }
 
