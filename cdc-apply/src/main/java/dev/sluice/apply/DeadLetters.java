@@ -10,9 +10,11 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Set;
+import java.util.TreeMap;
 
 /**
  * The index of dead letters as a person looks at it, over several lanes. What is written of it is written by
@@ -129,9 +131,15 @@ public final class DeadLetters {
     /** Letters that have something in common. */
     public record Group(String name, long open, long behind, long closed, Instant oldest, Instant newest) {}
 
-    /** What stands of a lane; oldest is empty if nothing does. */
-    public record Standing(long open, long behind, Optional<Instant> oldest, Optional<Breaker> breaker) {
-        public static final Standing NOTHING = new Standing(0, 0, Optional.empty(), Optional.empty());
+    /**
+     * What stands of a lane.
+     *
+     * @param oldest empty if nothing does
+     * @param tables how many letters each source table has that are not closed
+     */
+    public record Standing(
+            long open, long behind, Optional<Instant> oldest, Map<TableId, Long> tables, Optional<Breaker> breaker) {
+        public static final Standing NOTHING = new Standing(0, 0, Optional.empty(), Map.of(), Optional.empty());
     }
 
     /** A lane is stopped, since it would have parked too much. */
@@ -308,19 +316,28 @@ public final class DeadLetters {
         if (!isThere(target)) {
             return Standing.NOTHING;
         }
-        Optional<Breaker> breaker = breakers(target).stream().findFirst();
+        long open = 0;
+        long behind = 0;
+        Optional<Instant> oldest = Optional.empty();
+        Map<TableId, Long> tables = new TreeMap<>();
         try (PreparedStatement query = target.prepareStatement(
                 """
-                SELECT count(*) FILTER (WHERE state = 'open'), count(*) FILTER (WHERE state = 'behind'), min(first_failed_at)
-                FROM sluice.dead_letter WHERE lane = ANY (?) AND %s"""
+                SELECT source_schema, source_table, count(*) FILTER (WHERE state = 'open'),
+                  count(*) FILTER (WHERE state = 'behind'), min(first_failed_at)
+                FROM sluice.dead_letter WHERE lane = ANY (?) AND %s GROUP BY 1, 2"""
                         .formatted(HOLDS))) {
             query.setArray(1, target.createArrayOf("text", lanes.toArray()));
             try (ResultSet row = query.executeQuery()) {
-                row.next();
-                return new Standing(
-                        row.getLong(1), row.getLong(2), Optional.ofNullable(DeadLetterStore.instant(row, 3)), breaker);
+                while (row.next()) {
+                    open += row.getLong(3);
+                    behind += row.getLong(4);
+                    tables.put(new TableId(row.getString(1), row.getString(2)), row.getLong(3) + row.getLong(4));
+                    Instant first = DeadLetterStore.instant(row, 5);
+                    oldest = Optional.of(oldest.filter(first::isAfter).orElse(first));
+                }
             }
         }
+        return new Standing(open, behind, oldest, tables, breakers(target).stream().findFirst());
     }
 
     /** Lanes that are stopped. */
