@@ -30,8 +30,8 @@ import picocli.CommandLine.Spec;
         name = "discard",
         mixinStandardHelpOptions = true,
         description = {
-            "Shows which dead letters would be given up; with --execute they are, with those of the same rows that wait behind them."
-                    + " They are never written, and hold nothing back any more.",
+            "Shows which dead letters would be given up; with --execute they are.",
+            "Those of the same rows that wait behind them are given up with them. They are never written, and hold nothing back any more.",
             "The target's rows then stay as they are until the source changes them as a whole; `sluice repair` makes them equal."
         },
         exitCodeListHeading = "Exit codes:%n",

@@ -30,8 +30,9 @@ import picocli.CommandLine.Spec;
         name = "edit",
         mixinStandardHelpOptions = true,
         description = {
-            "Changes the row that a replay of this dead letter writes: opens it as JSON in $VISUAL or $EDITOR, or takes it from --file."
-                    + " Columns and key must stay. The original is kept, and nothing is written before a replay.",
+            "Changes the row that a replay of this dead letter writes.",
+            "Opens it as JSON in $VISUAL or $EDITOR, or takes it from --file. Columns and key must stay. The original is kept, and"
+                    + " nothing is written before a replay.",
             "The target's row then differs from the source's until the source changes it: mend the source too."
         },
         exitCodeListHeading = "Exit codes:%n",

@@ -28,7 +28,8 @@ import picocli.CommandLine.TypeConversionException;
         name = "list",
         mixinStandardHelpOptions = true,
         description = {
-            "Lists dead letters that are not closed, in the order of their lane; with --by counts them by what they have in common.",
+            "Lists dead letters, or with --by counts them.",
+            "In the order of their lane; those that are not closed, unless --state says otherwise.",
             "open: the target has refused it. behind: it waits, untried, behind a letter that is about the same row."
         },
         exitCodeListHeading = "Exit codes:%n",

@@ -33,9 +33,9 @@ import picocli.CommandLine.Spec;
         name = "replay",
         mixinStandardHelpOptions = true,
         description = {
-            "Shows which dead letters would be replayed; with --execute the running `sluice apply` writes them, between two transactions"
-                    + " of the source, and the command says what became of them. Letters of the same rows that come before are taken"
-                    + " along, so a row always ends as the lane has it.",
+            "Shows which dead letters would be replayed; with --execute they are written once more.",
+            "The running `sluice apply` writes them, between two transactions of the source, and the command says what became of them."
+                    + " Letters of the same rows that come before are taken along, so a row always ends as the lane has it.",
             "Ctrl-C ends the following only; --run follows a replay again.",
             "--from-topic brings back letters that the index in the target has lost: their rows are read from the source."
         },

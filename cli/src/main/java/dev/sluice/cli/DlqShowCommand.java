@@ -28,8 +28,9 @@ import picocli.CommandLine.Spec;
         name = "show",
         mixinStandardHelpOptions = true,
         description = {
-            "Shows one dead letter: what was tried and why it was refused, where it comes from, who has done what with it, which letters"
-                    + " of the same row are before and behind it, and the row beside the present ones of source and target.",
+            "Shows all that is known of one dead letter.",
+            "What was tried and why it was refused, where it comes from, who has done what with it, which letters of the same row are"
+                    + " before and behind it, and the row beside the present ones of source and target.",
             "Values are not printed without --values; lengths, and what differs, are."
         },
         exitCodeListHeading = "Exit codes:%n",

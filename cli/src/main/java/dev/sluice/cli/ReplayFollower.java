@@ -77,12 +77,9 @@ final class ReplayFollower {
             say(String.join("; ", waits));
             if (still > patienceNanos) {
                 throw new Failure.Retryable(
-                        "nothing has moved for %s, %d letters are not replayed yet; what was asked for stays, `sluice apply` does it when it"
-                                + " can, `sluice dlq replay %s` follows it again"
-                                        .formatted(
-                                                Amounts.time(Duration.ofNanos(patienceNanos)),
-                                                now.requested(),
-                                                options()),
+                        ("nothing has moved for %s, %d letters are not replayed yet; what was asked for stays, `sluice apply` does it"
+                                        + " when it can, `sluice dlq replay %s` follows it again")
+                                .formatted(Amounts.time(Duration.ofNanos(patienceNanos)), now.requested(), options()),
                         null);
             }
             TimeUnit.MILLISECONDS.sleep(100);
