@@ -12,6 +12,7 @@ import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 
 /**
  * Replays as they are asked for and followed: a run is a line of {@code sluice.audit}, one for each lane, and the lane does it.
@@ -41,9 +42,9 @@ public final class LetterReplay {
     /**
      * Asks for letters to be replayed that are not closed and not asked for already.
      *
-     * @return the runs' numbers, by lane
+     * @return the lanes of the runs that the letters are part of now, by number; of those too that somebody has asked for before
      */
-    public Map<String, Long> request(Connection target, Collection<Long> ids) throws SQLException {
+    public Map<Long, String> request(Connection target, Collection<Long> ids) throws SQLException {
         Map<String, List<Long>> byLane = new LinkedHashMap<>();
         try (PreparedStatement query = target.prepareStatement(
                 "SELECT lane, id FROM sluice.dead_letter WHERE id = ANY (?) AND lane = ANY (?) AND NOT is_requested AND %s ORDER BY 1, 2"
@@ -56,9 +57,20 @@ public final class LetterReplay {
                 }
             }
         }
-        Map<String, Long> runs = new LinkedHashMap<>();
         for (Map.Entry<String, List<Long>> lane : byLane.entrySet()) {
-            runs.put(lane.getKey(), request(target, lane.getKey(), lane.getValue()));
+            request(target, lane.getKey(), lane.getValue());
+        }
+        Map<Long, String> runs = new TreeMap<>();
+        try (PreparedStatement query = target.prepareStatement(
+                "SELECT DISTINCT replay_run, lane FROM sluice.dead_letter WHERE id = ANY (?) AND lane = ANY (?) AND is_requested"
+                        + " AND replay_run IS NOT NULL")) {
+            query.setArray(1, ids(target, ids));
+            query.setArray(2, target.createArrayOf("text", lanes.toArray()));
+            try (ResultSet row = query.executeQuery()) {
+                while (row.next()) {
+                    runs.put(row.getLong(1), row.getString(2));
+                }
+            }
         }
         return runs;
     }
@@ -77,7 +89,7 @@ public final class LetterReplay {
         return run;
     }
 
-    /** The lanes of runs of earlier, by number; without those that are no replays of these lanes. */
+    /** The lanes of earlier runs, by number; without those that are no replays of these lanes. */
     public Map<Long, String> lanes(Connection target, Collection<Long> runs) throws SQLException {
         Map<Long, String> found = new LinkedHashMap<>();
         try (PreparedStatement query = target.prepareStatement(

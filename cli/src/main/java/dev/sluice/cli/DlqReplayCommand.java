@@ -16,7 +16,6 @@ import java.io.PrintWriter;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
-import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.concurrent.Callable;
 import java.util.concurrent.TimeUnit;
@@ -136,17 +135,10 @@ final class DlqReplayCommand implements Callable<Integer> {
         if (!isExecuted || preview.isNothing()) {
             return nothingDone(json, preview.isNothing());
         }
-        Map<Long, String> runs = new TreeMap<>();
-        session.inTransaction("asking for a replay", target -> {
-            session.replay().request(target, preview.ids()).forEach((lane, run) -> runs.put(run, lane));
-            for (Letter letter : session.letters().letters(target, Choice.ofIds(preview.ids()), preview.ids().size())) {
-                if (letter.isRequested()) { // perhaps by somebody else
-                    letter.run().ifPresent(run -> runs.put(run, letter.lane()));
-                }
-            }
-            return runs;
-        });
-        return follow(session, runs, json);
+        return follow(
+                session,
+                session.inTransaction("asking for a replay", target -> session.replay().request(target, preview.ids())),
+                json);
     }
 
     private int bringBack(LetterSession session, ObjectNode json) throws InterruptedException {

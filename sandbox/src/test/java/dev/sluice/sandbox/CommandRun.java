@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.sluice.cli.SluiceMain;
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -16,10 +17,15 @@ record CommandRun(int exitCode, String out, String err) {
 
     /** @param words with the options, {@code -c} aside */
     static CommandRun of(Pipeline pipeline, String... words) {
+        return of(pipeline.configFile(), words);
+    }
+
+    /** With another configuration. */
+    static CommandRun of(Path configFile, String... words) {
         StringWriter out = new StringWriter();
         StringWriter err = new StringWriter();
         List<String> all = new ArrayList<>(Arrays.asList(words));
-        all.addAll(List.of("-c", pipeline.configFile().toString()));
+        all.addAll(List.of("-c", configFile.toString()));
         int exitCode = SluiceMain.command()
                 .setOut(new PrintWriter(out, true))
                 .setErr(new PrintWriter(err, true))

@@ -3,14 +3,24 @@ package dev.sluice.sandbox;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.sluice.config.KafkaClients;
 import dev.sluice.schemas.Stop;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.sql.Statement;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Properties;
+import java.util.concurrent.CompletableFuture;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.serialization.StringSerializer;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -45,7 +55,7 @@ class DeadLetterCommandsIT {
     // ---- looking and replaying
 
     @Test
-    void lettersAreListedShownAndReplayedOnceTheTargetTakesThem() {
+    void lettersAreListedShownAndReplayedOnceTheTargetTakesThem() throws IOException {
         try (Pipeline pipeline = people("letters", "")) {
             pipeline.onSource("INSERT INTO person VALUES (1, '%1$s', 40, repeat('%1$s', 300)), (2, '%1$s', 7, NULL), (3, 'x', 8, NULL)"
                     .formatted(CANARY));
@@ -81,11 +91,21 @@ class DeadLetterCommandsIT {
                     .contains("before it: none; behind it: 4", "source      has the row", "target      has the row")
                     .containsPattern("\\* age +1 characters +same +differs \\(2 characters\\)")
                     .containsPattern("  doc +- +4500 characters +same");
-            JsonNode shown = CommandRun.of(pipeline, "dlq", "show", "4", "-o", "json").json();
+            CommandRun showJson = CommandRun.of(pipeline, "dlq", "show", "4", "-o", "json");
+            JsonNode shown = showJson.json();
             assertThat(shown.get("lettersBefore").toString()).isEqualTo("[3]");
             assertThat(shown.get("behind").asInt()).isEqualTo(3);
             CommandRun values = CommandRun.of(pipeline, "dlq", "show", "1", "--values");
             assertThat(values.out()).contains("\"" + CANARY + "\"", "target      has no such row");
+
+            Path withoutSource = Files.writeString(
+                    directory.resolve("away.yml"),
+                    Files.readString(pipeline.configFile()).replace("port: " + servers.source().port(), "port: 1"));
+            CommandRun away = CommandRun.of(withoutSource, "dlq", "show", "3");
+            assertThat(away.exitCode()).as(away.all()).isZero();
+            assertThat(away.out())
+                    .contains("source      not known: 127.0.0.1:1/letters_source: Connection to 127.0.0.1:1 refused")
+                    .contains("target      has the row").containsPattern("\\* age +1 characters +- +differs \\(2 characters\\)");
 
             CommandRun dry = CommandRun.of(pipeline, "dlq", "replay", "--id", "4", "--id", "2");
             assertThat(dry.exitCode()).as(dry.all()).isZero();
@@ -115,7 +135,7 @@ class DeadLetterCommandsIT {
             CommandRun audit = CommandRun.of(pipeline, "dlq", "audit", "--id", "4");
             assertThat(audit.out()).contains("letters.main", "1, 2, 3, 4", "4 replayed, 0 superseded, 0 refused again");
             assertThat(CommandRun.of(pipeline, "dlq", "audit", "-o", "json").json()).hasSize(2);
-            for (CommandRun masked : List.of(list, byClass, show, dry, refused, replay, again, audit)) {
+            for (CommandRun masked : List.of(list, byClass, show, showJson, dry, refused, replay, again, audit)) {
                 assertThat(masked.all()).doesNotContain(CANARY);
             }
         }
@@ -297,6 +317,29 @@ class DeadLetterCommandsIT {
     }
 
     @Test
+    void whatTheLaneHasInHandIsWaitedFor() throws SQLException {
+        try (Pipeline pipeline = people("in_hand", "");
+                Connection lane = pipeline.connectTarget()) {
+            pipeline.onSource("INSERT INTO person VALUES (1, 'x', 7, NULL)");
+            pipeline.awaitCaughtUp();
+            lane.setAutoCommit(false);
+            try (Statement statement = lane.createStatement()) {
+                statement.execute("SELECT record_value FROM sluice.dead_letter"); // as a lane that is about to write it
+                CompletableFuture<CommandRun> discard = CompletableFuture.supplyAsync(
+                        () -> CommandRun.of(pipeline, "dlq", "discard", "--all", "--reason", "late", "--execute"));
+                Await.until("it waits", Duration.ofSeconds(10), () -> pipeline
+                        .askTarget("SELECT count(*) FROM pg_locks WHERE relation = 'sluice.dead_letter'::regclass AND NOT granted")
+                        .equals("1"));
+                statement.execute("UPDATE sluice.dead_letter SET state = 'replayed', closed_by = 'the lane'");
+                lane.commit();
+
+                assertThat(discard.join().out()).isEqualTo("nothing to discard\n");
+            }
+            assertThat(pipeline.askTarget("SELECT state FROM sluice.dead_letter")).isEqualTo("replayed");
+        }
+    }
+
+    @Test
     void aWrongCommandLineIsNamedAndChangesNothing() {
         try (Pipeline pipeline = Pipeline.on(servers, "wrong").carrying("person")) {
             pipeline.onBoth(PERSON);
@@ -368,7 +411,7 @@ class DeadLetterCommandsIT {
     // ---- the topic
 
     @Test
-    void lettersThatTheIndexHasLostComeBackFromTheirTopicAndTheirRowsFromTheSource() {
+    void lettersThatTheIndexHasLostComeBackFromTheirTopicAndTheirRowsFromTheSource() throws Exception {
         try (Pipeline pipeline = people("lost", "")) {
             pipeline.onSource("INSERT INTO person VALUES (1, '%1$s', 40, repeat('%1$s', 300)), (2, 'x', 8, NULL), (3, 'y', 9, NULL)"
                     .formatted(CANARY));
@@ -379,11 +422,16 @@ class DeadLetterCommandsIT {
             pipeline.onTarget(LENIENT);
             pipeline.awaitCaughtUp();
 
+            Properties settings = KafkaClients.base(pipeline.config().kafka(), "test");
+            try (KafkaProducer<String, String> others = new KafkaProducer<>(settings, new StringSerializer(), new StringSerializer())) {
+                others.send(new ProducerRecord<>("lost.public.person.dlq", "key", CANARY));
+            }
+
             CommandRun dry = CommandRun.of(pipeline, "dlq", "replay", "--from-topic", "lost.public.person.dlq");
             assertThat(dry.exitCode()).as(dry.all()).isZero();
             assertThat(dry.out())
-                    .contains("lane main, partitions and offsets 0@0 to 3")
-                    .contains("2 letters that the index lacks, 1 that it has, 0 records that are no letters of the lane")
+                    .contains("lane main, partitions and offsets 0@0 to 4")
+                    .contains("2 letters that the index lacks, 1 that it has, 1 records that are no letters of the lane")
                     .contains("Nothing was changed");
             assertThat(pipeline.askTarget("SELECT count(*) FROM sluice.dead_letter")).isEqualTo("1");
             assertThat(CommandRun.of(pipeline, "dlq", "replay", "--from-topic", "lost.public.person.dlq", "--from-offset", "2").out())
@@ -402,6 +450,15 @@ class DeadLetterCommandsIT {
             assertThat(CommandRun.of(pipeline, "dlq", "replay", "--all", "--execute").exitCode()).isZero();
             pipeline.awaitCaughtUp();
             pipeline.assertEqual();
+
+            try (Admin admin = Admin.create(settings)) {
+                admin.deleteTopics(List.of("lost.public.person.dlq")).all().get();
+                Await.until("the topic is gone", Duration.ofSeconds(10), () -> !admin.listTopics().names().get()
+                        .contains("lost.public.person.dlq"));
+            }
+            CommandRun gone = CommandRun.of(pipeline, "dlq", "replay", "--from-topic", "lost.public.person.dlq");
+            assertThat(gone.exitCode()).as(gone.all()).isEqualTo(Stop.SETUP.exitCode());
+            assertThat(gone.err()).contains("dead-letter topic 'lost.public.person.dlq' does not exist", "remedy: ");
         }
     }
 
