@@ -141,8 +141,8 @@ final class DlqDiscardCommand implements Callable<Integer> {
                         .formatted(found.behind().size(), LetterLines.numbers(found.behind())));
             }
             out.println(isExecuted
-                    ? "%d letters are discarded".formatted(found.ids().size())
-                    : "Nothing was changed. --execute discards %d letters.".formatted(found.ids().size()));
+                    ? "discarded: " + Amounts.count(found.ids().size(), "letter")
+                    : "Nothing was changed. --execute discards %s.".formatted(Amounts.count(found.ids().size(), "letter")));
         }
         out.flush();
     }

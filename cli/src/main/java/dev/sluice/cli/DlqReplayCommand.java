@@ -149,8 +149,8 @@ final class DlqReplayCommand implements Callable<Integer> {
                     .formatted(what.topic, session.laneName(topic.lane()), topic.range())));
             result = session.inTransaction(
                     "bringing letters back", target -> new LetterReturn(topic, session.who()).read(target, isExecuted));
-            say(List.of("%d letters that the index lacks, %d that it has, %d records that are no letters of the lane"
-                    .formatted(result.fresh(), result.known(), result.others())));
+            say(List.of("%s that the index lacks, %d that it has, %s of something else"
+                    .formatted(Amounts.count(result.fresh(), "letter"), result.known(), Amounts.count(result.others(), "record"))));
             json.put("isExecuted", isExecuted)
                     .put("topic", what.topic)
                     .put("fresh", result.fresh())

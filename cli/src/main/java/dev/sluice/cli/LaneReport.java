@@ -37,7 +37,7 @@ record LaneReport(
                     case REQUESTED -> table.kind() + " has not begun";
                     default -> table.kind() + " is under way";
                 }));
-        letters.tables().forEach((table, count) -> not.merge(table, count + " changes are parked", (one, other) -> one + ", " + other));
+        letters.tables().forEach((table, count) -> not.merge(table, Amounts.count(count, "parked change"), (one, other) -> one + ", " + other));
         target.held().forEach(held -> not.merge(held.source(), "is held", (one, other) -> one + ", " + other));
         return not;
     }

@@ -67,7 +67,7 @@ record LetterColumn(String name, Cell event, Cell source, Cell target) {
         if (hasValues) {
             return cell.value() == null ? "NULL" : JsonNodeFactory.instance.textNode(cell.value()).toString();
         }
-        String length = cell.value() == null ? "NULL" : "%d characters".formatted(cell.value().length());
+        String length = cell.value() == null ? "NULL" : Amounts.count(cell.value().length(), "character");
         return cell == first() ? length : Objects.equals(cell.value(), first().value()) ? "same" : "differs (" + length + ")";
     }
 

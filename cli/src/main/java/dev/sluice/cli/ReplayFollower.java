@@ -77,9 +77,9 @@ final class ReplayFollower {
             say(String.join("; ", waits));
             if (still > patienceNanos) {
                 throw new Failure.Retryable(
-                        ("nothing has moved for %s, %d letters are not replayed yet; what was asked for stays, `sluice apply` does it"
+                        ("nothing has moved for %s, %s not replayed yet; what was asked for stays, `sluice apply` does it"
                                         + " when it can, `sluice dlq replay %s` follows it again")
-                                .formatted(Amounts.time(Duration.ofNanos(patienceNanos)), now.requested(), options()),
+                                .formatted(Amounts.time(Duration.ofNanos(patienceNanos)), Amounts.count(now.requested(), "letter"), options()),
                         null);
             }
             TimeUnit.MILLISECONDS.sleep(100);

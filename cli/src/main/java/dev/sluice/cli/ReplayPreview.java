@@ -77,8 +77,8 @@ record ReplayPreview(
             lines.add("nothing to replay");
             return lines;
         }
-        lines.add("%d letters to replay: %s; the oldest of %s, the newest of %s".formatted(
-                chosen.size(), LetterLines.numbers(chosen), LetterLines.time(all.get().oldest()), LetterLines.time(all.get().newest())));
+        lines.add("%s to replay: %s; the oldest of %s, the newest of %s".formatted(
+                Amounts.count(chosen.size(), "letter"), LetterLines.numbers(chosen), LetterLines.time(all.get().oldest()), LetterLines.time(all.get().newest())));
         if (!before.isEmpty()) {
             lines.add("%d more of the same rows come before them and are taken along: %s"
                     .formatted(before.size(), LetterLines.numbers(before)));

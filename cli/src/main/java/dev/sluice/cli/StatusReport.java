@@ -108,8 +108,8 @@ final class StatusReport {
     }
 
     private static String parked(LaneReport lane, Instant oldest) {
-        return "%s dead letters, %s behind them, the oldest %s ago; `sluice dlq list`".formatted(
-                Amounts.count(lane.letters().open()), Amounts.count(lane.letters().behind()), since(lane, oldest));
+        return "%s, %s behind them, the oldest %s ago; `sluice dlq list`".formatted(
+                Amounts.count(lane.letters().open(), "dead letter"), Amounts.count(lane.letters().behind()), since(lane, oldest));
     }
 
     private static void held(StringBuilder text, LaneReport lane, Held held) {

@@ -112,7 +112,7 @@ class StatusReportTest {
         assertThat(report(inStep, parked).needsPerson()).isFalse();
         assertThat(report(inStep, parked).table())
                 .contains("  parked      2 dead letters, 1 behind them, the oldest 1 min 30 s ago; `sluice dlq list`\n")
-                .contains("  state       not yet a state that the source had: public.orders (3 changes are parked); the other tables are\n");
+                .contains("  state       not yet a state that the source had: public.orders (3 parked changes); the other tables are\n");
         assertThat(report(inStep, stopped).needsPerson()).isTrue();
         assertThat(report(inStep, stopped).table())
                 .contains("  stopped     5 s ago: too many\n", "then `sluice resume`\n");

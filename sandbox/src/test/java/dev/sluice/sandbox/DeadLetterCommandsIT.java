@@ -89,7 +89,7 @@ class DeadLetterCommandsIT {
                     .contains("letter 3: patch of public.person {\"id\":\"1\"}", "check_violation (SQLSTATE 23514), constraint grown")
                     .contains("record      letters.public.person-0@3", "letter      letters.public.person.dlq-0@2")
                     .contains("before it: none; behind it: 4", "source      has the row", "target      has the row")
-                    .containsPattern("\\* age +1 characters +same +differs \\(2 characters\\)")
+                    .containsPattern("\\* age +1 character +same +differs \\(2 characters\\)")
                     .containsPattern("  doc +- +4500 characters +same");
             CommandRun showJson = CommandRun.of(pipeline, "dlq", "show", "4", "-o", "json");
             JsonNode shown = showJson.json();
@@ -105,7 +105,7 @@ class DeadLetterCommandsIT {
             assertThat(away.exitCode()).as(away.all()).isZero();
             assertThat(away.out())
                     .contains("source      not known: 127.0.0.1:1/letters_source: Connection to 127.0.0.1:1 refused")
-                    .contains("target      has the row").containsPattern("\\* age +1 characters +- +differs \\(2 characters\\)");
+                    .contains("target      has the row").containsPattern("\\* age +1 character +- +differs \\(2 characters\\)");
 
             CommandRun dry = CommandRun.of(pipeline, "dlq", "replay", "--id", "4", "--id", "2");
             assertThat(dry.exitCode()).as(dry.all()).isZero();
@@ -431,11 +431,11 @@ class DeadLetterCommandsIT {
             assertThat(dry.exitCode()).as(dry.all()).isZero();
             assertThat(dry.out())
                     .contains("lane main, partitions and offsets 0@0 to 4")
-                    .contains("2 letters that the index lacks, 1 that it has, 1 records that are no letters of the lane")
+                    .contains("2 letters that the index lacks, 1 that it has, 1 record of something else")
                     .contains("Nothing was changed");
             assertThat(pipeline.askTarget("SELECT count(*) FROM sluice.dead_letter")).isEqualTo("1");
             assertThat(CommandRun.of(pipeline, "dlq", "replay", "--from-topic", "lost.public.person.dlq", "--from-offset", "2").out())
-                    .contains("1 letters that the index lacks, 0 that it has");
+                    .contains("1 letter that the index lacks, 0 that it has");
             assertThat(CommandRun.of(pipeline, "dlq", "replay", "--from-topic", "lost.public.person.dlq", "--partition", "5").err())
                     .contains("has no partition 5");
 
