@@ -292,7 +292,7 @@ public final class DeadLetters {
                   UNION
                   SELECT d.id, d.lane, d.source_schema, d.source_table, d.key, d.old_key, d.key_hash, d.old_key_hash
                   FROM chain l JOIN sluice.dead_letter d ON d.id %2$s l.id AND d.%1$s AND %3$s)
-                SELECT id FROM chain WHERE id <> ALL (?) ORDER BY id"""
+                SELECT id FROM chain EXCEPT SELECT unnest(?::bigint[]) ORDER BY 1"""
                         .formatted(HOLDS, way.operator, SAME_ROW);
         try (PreparedStatement query = target.prepareStatement(sql)) {
             query.setArray(1, target.createArrayOf("bigint", ids.toArray()));
