@@ -27,13 +27,6 @@ import java.util.TreeMap;
 public final class DeadLetters {
     static final String HOLDS = "state IN ('open', 'behind')";
 
-    /** Letters that are about a row of {@code l} too: those that form a chain with it, itself included. */
-    private static final String SAME_ROW =
-            """
-            d.lane = l.lane AND d.source_schema = l.source_schema AND d.source_table = l.source_table
-              AND (d.key_hash IN (l.key_hash, l.old_key_hash) AND (d.key = l.key OR d.key = l.old_key)
-                OR d.old_key_hash IN (l.key_hash, l.old_key_hash) AND (d.old_key = l.key OR d.old_key = l.old_key))""";
-
     private static final String CHOSEN =
             """
             lane = ANY (?) AND (?::bigint[] IS NULL OR id = ANY (?)) AND (?::text IS NULL OR source_schema = ?)
@@ -45,11 +38,9 @@ public final class DeadLetters {
             """
             SELECT id, lane, state, source_schema, source_table, kind, key_columns, key, old_key, error_class, sqlstate,
               constraint_name, message, attempts, first_failed_at, last_failed_at,
-              (SELECT max(d.id) FROM sluice.dead_letter d
-               WHERE d.id < l.id AND l.%1$s AND d.%1$s AND %2$s),
               is_requested, waits_for, replay_run, closed_at, closed_by
-            FROM sluice.dead_letter l WHERE %3$s ORDER BY id LIMIT ?"""
-                    .formatted(HOLDS, SAME_ROW, CHOSEN);
+            FROM sluice.dead_letter WHERE %s ORDER BY id LIMIT ?"""
+                    .formatted(CHOSEN);
 
     private final List<String> lanes;
 
@@ -112,6 +103,13 @@ public final class DeadLetters {
         public boolean isHolding() {
             return Choice.HOLDING.contains(state);
         }
+
+        private Letter behind(Long before) {
+            return new Letter(
+                    id, lane, state, table, kind, keyColumns, key, oldKey, errorClass, sqlstate, constraint, message, attempts,
+                    firstFailed, lastFailed, before == null ? OptionalLong.empty() : OptionalLong.of(before), isRequested, waitsFor,
+                    run, closedAt, closedBy);
+        }
     }
 
     /** What letters can be counted by; every entry is a column, or an expression over them. */
@@ -166,7 +164,8 @@ public final class DeadLetters {
                 }
             }
         }
-        return letters;
+        Map<Long, Long> before = new LetterChains(lanes).nearestBefore(target, letters);
+        return letters.stream().map(letter -> letter.behind(before.get(letter.id()))).toList();
     }
 
     public Optional<Letter> letter(Connection target, long id) throws SQLException {
@@ -190,12 +189,12 @@ public final class DeadLetters {
                 row.getInt(14),
                 DeadLetterStore.instant(row, 15),
                 DeadLetterStore.instant(row, 16),
-                number(row, 17),
-                row.getBoolean(18),
-                row.getString(19),
-                number(row, 20),
-                Optional.ofNullable(DeadLetterStore.instant(row, 21)),
-                Optional.ofNullable(row.getString(22)).orElse(""));
+                OptionalLong.empty(),
+                row.getBoolean(17),
+                row.getString(18),
+                number(row, 19),
+                Optional.ofNullable(DeadLetterStore.instant(row, 20)),
+                Optional.ofNullable(row.getString(21)).orElse(""));
     }
 
     static List<String> texts(ResultSet row, int column) throws SQLException {
@@ -266,37 +265,6 @@ public final class DeadLetters {
         try (PreparedStatement query =
                 target.prepareStatement("SELECT id FROM sluice.dead_letter WHERE %s ORDER BY id".formatted(CHOSEN))) {
             bind(target, query, open);
-            return ids(query);
-        }
-    }
-
-    /** Which way along a chain. */
-    public enum Along {
-        BEFORE("<"),
-        BEHIND(">");
-
-        private final String operator;
-
-        Along(String operator) {
-            this.operator = operator;
-        }
-    }
-
-    /** Letters of the same rows that are not closed, before or behind these, without these. */
-    public List<Long> along(Connection target, Collection<Long> ids, Along way) throws SQLException {
-        String sql =
-                """
-                WITH RECURSIVE chain AS (
-                  SELECT id, lane, source_schema, source_table, key, old_key, key_hash, old_key_hash
-                  FROM sluice.dead_letter WHERE id = ANY (?) AND %1$s
-                  UNION
-                  SELECT d.id, d.lane, d.source_schema, d.source_table, d.key, d.old_key, d.key_hash, d.old_key_hash
-                  FROM chain l JOIN sluice.dead_letter d ON d.id %2$s l.id AND d.%1$s AND %3$s)
-                SELECT id FROM chain EXCEPT SELECT unnest(?::bigint[]) ORDER BY 1"""
-                        .formatted(HOLDS, way.operator, SAME_ROW);
-        try (PreparedStatement query = target.prepareStatement(sql)) {
-            query.setArray(1, target.createArrayOf("bigint", ids.toArray()));
-            query.setArray(2, target.createArrayOf("bigint", ids.toArray()));
             return ids(query);
         }
     }

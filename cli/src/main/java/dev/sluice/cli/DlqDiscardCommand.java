@@ -4,10 +4,10 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.sluice.apply.DeadLetters;
-import dev.sluice.apply.DeadLetters.Along;
 import dev.sluice.apply.DeadLetters.Choice;
 import dev.sluice.apply.DeadLetters.Letter;
 import dev.sluice.apply.LetterActs;
+import dev.sluice.apply.LetterChains.Along;
 import dev.sluice.config.PipelineConfig;
 import dev.sluice.schemas.Failure;
 import dev.sluice.schemas.Stop;
@@ -113,7 +113,7 @@ final class DlqDiscardCommand implements Callable<Integer> {
         }
         DeadLetters letters = session.letters();
         List<Long> chosen = letters.holding(target, choice);
-        List<Long> behind = letters.along(target, chosen, Along.BEHIND);
+        List<Long> behind = session.chains().along(target, chosen, Along.BEHIND);
         Found found = new Found(chosen, behind, List.of());
         return found.ids().isEmpty()
                 ? found
@@ -137,8 +137,7 @@ final class DlqDiscardCommand implements Callable<Integer> {
                 out.println("and %d more".formatted(found.ids().size() - found.letters().size()));
             }
             if (!found.behind().isEmpty()) {
-                out.println("%d of them wait behind the chosen ones and are given up with them: %s"
-                        .formatted(found.behind().size(), LetterLines.numbers(found.behind())));
+                out.println("given up with them, since they wait behind them: " + LetterLines.numbers(found.behind()));
             }
             out.println(isExecuted
                     ? "discarded: " + Amounts.count(found.ids().size(), "letter")

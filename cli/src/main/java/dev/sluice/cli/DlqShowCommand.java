@@ -2,9 +2,9 @@ package dev.sluice.cli;
 
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import dev.sluice.apply.DeadLetters.Along;
 import dev.sluice.apply.DeadLetters.Letter;
 import dev.sluice.apply.LetterActs.Act;
+import dev.sluice.apply.LetterChains.Along;
 import dev.sluice.apply.LetterImage;
 import dev.sluice.apply.LetterRecord;
 import dev.sluice.apply.PresentRow;
@@ -70,8 +70,8 @@ final class DlqShowCommand implements Callable<Integer> {
                 Found found = session.inTransaction("looking at a dead letter", target -> new Found(
                         session.letter(target, id),
                         LetterRecord.read(target, id),
-                        session.letters().along(target, List.of(id), Along.BEFORE),
-                        session.letters().along(target, List.of(id), Along.BEHIND),
+                        session.chains().along(target, List.of(id), Along.BEFORE),
+                        session.chains().along(target, List.of(id), Along.BEHIND),
                         session.acts().acts(target, Optional.of(id), MOST_ACTS)));
                 print(config, found);
             }

@@ -4,6 +4,7 @@ import dev.sluice.apply.DeadLetters;
 import dev.sluice.apply.DeadLetters.Choice;
 import dev.sluice.apply.DeadLetters.Letter;
 import dev.sluice.apply.LetterActs;
+import dev.sluice.apply.LetterChains;
 import dev.sluice.apply.LetterReplay;
 import dev.sluice.config.LaneConfig;
 import dev.sluice.config.PipelineConfig;
@@ -61,6 +62,10 @@ final class LetterSession implements AutoCloseable {
 
     DeadLetters letters() {
         return letters;
+    }
+
+    LetterChains chains() {
+        return new LetterChains(lanes());
     }
 
     LetterActs acts() {

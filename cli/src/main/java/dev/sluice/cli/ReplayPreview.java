@@ -3,11 +3,11 @@ package dev.sluice.cli;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.sluice.apply.DeadLetters;
-import dev.sluice.apply.DeadLetters.Along;
 import dev.sluice.apply.DeadLetters.Choice;
 import dev.sluice.apply.DeadLetters.Group;
 import dev.sluice.apply.DeadLetters.Letter;
 import dev.sluice.apply.LaneStatus;
+import dev.sluice.apply.LetterChains.Along;
 import dev.sluice.config.LaneConfig;
 import dev.sluice.schemas.TableId;
 import java.sql.Connection;
@@ -36,7 +36,7 @@ record ReplayPreview(
         DeadLetters letters = session.letters();
         List<Letter> closed = selection.closed(session, target);
         List<Long> chosen = letters.holding(target, choice);
-        List<Long> before = letters.along(target, chosen, Along.BEFORE);
+        List<Long> before = session.chains().along(target, chosen, Along.BEFORE);
         List<Long> ids = new ArrayList<>(chosen);
         ids.addAll(before);
         Map<TableId, Long> held = new TreeMap<>();
@@ -80,8 +80,7 @@ record ReplayPreview(
         lines.add("%s to replay: %s; the oldest of %s, the newest of %s".formatted(
                 Amounts.count(chosen.size(), "letter"), LetterLines.numbers(chosen), LetterLines.time(all.get().oldest()), LetterLines.time(all.get().newest())));
         if (!before.isEmpty()) {
-            lines.add("%d more of the same rows come before them and are taken along: %s"
-                    .formatted(before.size(), LetterLines.numbers(before)));
+            lines.add("taken along, since they come before and are of the same rows: " + LetterLines.numbers(before));
         }
         held.forEach((table, count) -> lines.add(
                 "%d of them are of %s, which is held: they wait until it is not; `sluice status` has the cure".formatted(count, table)));

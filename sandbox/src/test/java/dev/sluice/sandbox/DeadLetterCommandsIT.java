@@ -90,7 +90,7 @@ class DeadLetterCommandsIT {
                     .contains("record      letters.public.person-0@3", "letter      letters.public.person.dlq-0@2")
                     .contains("before it: none; behind it: 4", "source      has the row", "target      has the row")
                     .containsPattern("\\* age +1 character +same +differs \\(2 characters\\)")
-                    .containsPattern("  doc +- +4500 characters +same");
+                    .containsPattern("  doc +- +4,500 characters +same");
             CommandRun showJson = CommandRun.of(pipeline, "dlq", "show", "4", "-o", "json");
             JsonNode shown = showJson.json();
             assertThat(shown.get("lettersBefore").toString()).isEqualTo("[3]");
@@ -110,7 +110,7 @@ class DeadLetterCommandsIT {
             CommandRun dry = CommandRun.of(pipeline, "dlq", "replay", "--id", "4", "--id", "2");
             assertThat(dry.exitCode()).as(dry.all()).isZero();
             assertThat(dry.out())
-                    .contains("2 letters to replay: 2, 4; the oldest of 20", "1 more of the same rows come before them and are taken along: 3")
+                    .contains("2 letters to replay: 2, 4; the oldest of 20", "taken along, since they come before and are of the same rows: 3\n")
                     .contains("Nothing was changed. --execute replays them.");
             assertThat(pipeline.askTarget("SELECT count(*) FROM sluice.audit")).isEqualTo("0");
 
@@ -138,6 +138,41 @@ class DeadLetterCommandsIT {
             for (CommandRun masked : List.of(list, byClass, show, showJson, dry, refused, replay, again, audit)) {
                 assertThat(masked.all()).doesNotContain(CANARY);
             }
+        }
+    }
+
+    @Test
+    void aChangeOfKeyAndATableWithoutOneAreShownAndReplayed() {
+        try (Pipeline pipeline = Pipeline.on(servers, "moved").carrying("person", "bare")) {
+            pipeline.onBoth(PERSON);
+            pipeline.onBoth("CREATE TABLE bare (v int); ALTER TABLE bare REPLICA IDENTITY FULL");
+            pipeline.onTarget(STRICT);
+            pipeline.onTarget("ALTER TABLE bare ADD CONSTRAINT small CHECK (v < 10)");
+            run(pipeline);
+            pipeline.onSource("INSERT INTO person VALUES (1, 'x', 20, NULL), (3, 'y', 20, NULL); INSERT INTO bare VALUES (1)");
+            pipeline.onSource("UPDATE person SET id = 2, age = 5 WHERE id = 1");
+            pipeline.onSource("UPDATE person SET name = 'z' WHERE id = 2");
+            pipeline.onSource("UPDATE person SET id = 1 WHERE id = 3");
+            pipeline.onSource("UPDATE bare SET v = 11");
+            pipeline.onSource("UPDATE bare SET v = 12");
+            pipeline.awaitCaughtUp();
+
+            CommandRun show = CommandRun.of(pipeline, "dlq", "show", "1");
+            assertThat(show.out())
+                    .contains("letter 1: move of public.person {\"id\":\"2\"}", "old key     {\"id\":\"1\"}")
+                    .contains("before it: none; behind it: 2, 3", "source      has the row", "target      has the row");
+            CommandRun bare = CommandRun.of(pipeline, "dlq", "show", "5");
+            assertThat(bare.out()).contains("letter 5: row of public.bare -", "source      not known: its key is not known");
+            assertThat(CommandRun.of(pipeline, "dlq", "replay", "--id", "3").out())
+                    .contains("taken along, since they come before and are of the same rows: 1\n");
+            assertThat(CommandRun.of(pipeline, "dlq", "list").out()).containsPattern("(?s)behind 1 .*behind 1 ");
+
+            pipeline.onTarget(LENIENT);
+            pipeline.onTarget("ALTER TABLE bare DROP CONSTRAINT small");
+            CommandRun replay = CommandRun.of(pipeline, "dlq", "replay", "--all", "--execute");
+            assertThat(replay.exitCode()).as(replay.all()).isZero();
+            pipeline.awaitCaughtUp();
+            pipeline.assertEqual();
         }
     }
 
@@ -295,7 +330,7 @@ class DeadLetterCommandsIT {
             CommandRun dry = CommandRun.of(pipeline, "dlq", "discard", "--id", "2", "--reason", "test data");
             assertThat(dry.exitCode()).as(dry.all()).isZero();
             assertThat(dry.out())
-                    .contains("1 of them wait behind the chosen ones and are given up with them: 3")
+                    .contains("given up with them, since they wait behind them: 3")
                     .contains("Nothing was changed. --execute discards 2 letters.").doesNotContain(CANARY);
             assertThat(pipeline.askTarget("SELECT count(*) FROM sluice.dead_letter WHERE state = 'discarded'")).isEqualTo("0");
             CommandRun done = CommandRun.of(pipeline, "dlq", "discard", "--id", "2", "--reason", "test data", "--execute", "-o", "json");
