@@ -352,6 +352,53 @@ class DeadLetterCommandsIT {
     }
 
     @Test
+    void aRowWhoseInsertWasGivenUpComesWithItsNextChangeAndAnEditedPartOfARowIsWritten() throws IOException {
+        try (Pipeline pipeline = people("next", "")) {
+            pipeline.onSource("INSERT INTO person VALUES (1, 'x', 7, repeat('long', 2000)), (2, 'y', 20, repeat('long', 2000))");
+            pipeline.onSource("UPDATE person SET age = 8 WHERE id = 2");
+            pipeline.awaitCaughtUp();
+            assertThat(CommandRun.of(pipeline, "dlq", "discard", "--id", "1", "--reason", "not wanted", "--execute").exitCode()).isZero();
+
+            assertThat(edit(pipeline, 2, "{\"id\": 2, \"name\": \"y\", \"age\": 19}").exitCode()).isZero();
+            assertThat(CommandRun.of(pipeline, "dlq", "replay", "--id", "2", "--execute").exitCode()).isZero();
+            assertThat(pipeline.askTarget("SELECT age || ' ' || length(doc) FROM person WHERE id = 2")).isEqualTo("19 8000");
+
+            pipeline.onSource("UPDATE person SET age = 19"); // without the long values
+            pipeline.awaitCaughtUp();
+            pipeline.assertEqual();
+        }
+    }
+
+    @Test
+    void lettersOfSeveralLanesAreReplayedByTheirLanes() {
+        try (Pipeline pipeline = Pipeline.on(servers, "lanes")
+                .settings("lanes: [{name: main}, {name: side}]")
+                .carrying("person", "{source: bare, lane: side}")) {
+            pipeline.onBoth(PERSON);
+            pipeline.onBoth("CREATE TABLE bare (v int PRIMARY KEY)");
+            pipeline.onTarget(STRICT);
+            pipeline.onTarget("ALTER TABLE bare ADD CONSTRAINT small CHECK (v < 10)");
+            run(pipeline);
+            Await.until("both lanes stream", Duration.ofSeconds(30), () -> pipeline.askSource(
+                            "SELECT count(*) FROM pg_replication_slots WHERE active AND slot_name LIKE 'sluice_lanes_%'")
+                    .equals("2"));
+            pipeline.onSource("INSERT INTO person VALUES (1, 'x', 7, NULL)");
+            pipeline.onSource("INSERT INTO bare VALUES (11)");
+            Await.until("both are parked", Duration.ofSeconds(30), () -> pipeline.askTarget("SELECT count(*) FROM sluice.dead_letter")
+                    .equals("2"));
+            pipeline.onTarget(LENIENT);
+            pipeline.onTarget("ALTER TABLE bare DROP CONSTRAINT small");
+
+            CommandRun replay = CommandRun.of(pipeline, "dlq", "replay", "--all", "--execute", "-o", "json");
+
+            assertThat(replay.exitCode()).as(replay.all()).isZero();
+            assertThat(replay.json().get("runs").findValuesAsText("lane")).containsExactlyInAnyOrder("lanes.main", "lanes.side");
+            assertThat(replay.json().get("replayed").asInt()).isEqualTo(2);
+            pipeline.assertEqual();
+        }
+    }
+
+    @Test
     void whatTheLaneHasInHandIsWaitedFor() throws SQLException {
         try (Pipeline pipeline = people("in_hand", "");
                 Connection lane = pipeline.connectTarget()) {
