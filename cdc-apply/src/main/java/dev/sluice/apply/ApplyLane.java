@@ -35,6 +35,7 @@ final class ApplyLane {
     private final ApplyStats stats;
     private final NextLarge nextLarge = new NextLarge();
     private final Outage outage;
+    private final BlockedLane blocked;
     private final Set<Finding> warned = new HashSet<>();
     /** What the target lacked when a run ended; its tables may have been altered since that run read them. */
     private String lastSetup = "";
@@ -45,6 +46,7 @@ final class ApplyLane {
         this.stop = stop;
         this.stats = stats;
         this.outage = new Outage(log, lane.name(), "applying");
+        this.blocked = new BlockedLane(config.target(), config.nameInTarget(lane));
     }
 
     /**
@@ -70,6 +72,7 @@ final class ApplyLane {
                                 + " constraint or row) and start apply again",
                         e);
             } catch (Failure.Retryable e) {
+                blocked.note(e.getMessage());
                 stop.await(outage.met(e.getMessage()).toMillis());
             }
         }
@@ -78,7 +81,7 @@ final class ApplyLane {
 
     private void serve(ApplyRun run) throws InterruptedException {
         try {
-            run.serve(stop, stats, warned, outage::over);
+            run.serve(stop, stats, warned, blocked, outage::over);
         } catch (Failure.Fatal e) {
             boolean isSaid = e.getMessage().equals(lastSetup) && !run.hasCommitted();
             if (e.stop() != Stop.SETUP || !run.isApplying() || isSaid) {

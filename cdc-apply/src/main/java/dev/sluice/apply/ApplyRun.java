@@ -5,6 +5,7 @@ import dev.sluice.apply.BatchWriter.ReadAgain;
 import dev.sluice.apply.Progress.Position;
 import dev.sluice.config.LaneConfig;
 import dev.sluice.config.PipelineConfig;
+import dev.sluice.divergence.DivergenceStore;
 import dev.sluice.preflight.Preflight;
 import dev.sluice.process.Finding;
 import dev.sluice.process.StopSignal;
@@ -45,6 +46,9 @@ final class ApplyRun {
     private static final long LOOK_MILLIS = 500;
 
     private static final long SAY_NANOS = Duration.ofMinutes(1).toNanos();
+
+    /** A run that has met nothing to write for so long works. */
+    private static final long SETTLED_NANOS = Duration.ofSeconds(1).toNanos();
 
     private final PipelineConfig config;
     private final LaneConfig lane;
@@ -91,9 +95,11 @@ final class ApplyRun {
      * Applies until a stop is requested, or until the target or the source's columns must be looked at anew.
      *
      * @param warned what preflight has said before, and from now on what this one says
-     * @param onApplying called when the target was found as it must be, before the first change
+     * @param blocked cleared when the lane works
+     * @param onWorking called when the lane works: it has committed, or there was nothing to be written for a while
      */
-    void serve(StopSignal stop, ApplyStats stats, Set<Finding> warned, Runnable onApplying) throws InterruptedException {
+    void serve(StopSignal stop, ApplyStats stats, Set<Finding> warned, BlockedLane blocked, Runnable onWorking)
+            throws InterruptedException {
         try {
             createTables();
             awaitResume(stop);
@@ -115,7 +121,7 @@ final class ApplyRun {
                     rereads.open(tables, tablesByTopic);
                     Map<TopicPartition, Progress.Offset> saved = progress.readOffsets(target);
                     target.commit();
-                    apply(stop, stats, tables, desk, saved, onApplying);
+                    apply(stop, stats, tables, desk, saved, blocked, onWorking);
                 }
             } catch (Parking.BreakerOpens e) {
                 target.rollback();
@@ -162,6 +168,10 @@ final class ApplyRun {
         }
         if (!DeadLetterStore.isThere(target)) {
             DeadLetterStore.createTables(target);
+            BlockedLane.createTable(target);
+        }
+        if (!DivergenceStore.isThere(target)) {
+            DivergenceStore.createTable(target);
         }
         target.commit();
     }
@@ -192,7 +202,8 @@ final class ApplyRun {
             TargetTables tables,
             SchemaDesk desk,
             Map<TopicPartition, Progress.Offset> saved,
-            Runnable onApplying)
+            BlockedLane blocked,
+            Runnable onWorking)
             throws InterruptedException, SQLException {
         try (LaneConsumer opened = new LaneConsumer(config, lane, saved, first)) {
             consumer = opened;
@@ -204,11 +215,19 @@ final class ApplyRun {
             log.info(
                     "lane {}: applying after seq {} of epoch {}, source position {}",
                     lane.name(), first.seq(), first.epoch(), first.end());
-            onApplying.run();
+            long began = System.nanoTime();
+            boolean isWorking = false;
             while (!stop.isRequested() && !(isAtRest() && desk.hasChanged(hasCommitted()))) {
                 consumer.poll(ready.isEmpty() ? idle() : config.apply().linger());
                 drain();
                 lock.keep(writer.isStreaming());
+                boolean isSettled = isAtRest() && System.nanoTime() - began > SETTLED_NANOS;
+                if (!isWorking && !writer.isStreaming() && (hasCommitted() || isSettled)) {
+                    isWorking = true;
+                    blocked.clear(target);
+                    target.commit();
+                    onWorking.run();
+                }
                 if (ready.isEmpty() && !writer.isStreaming()) {
                     replays.turn();
                     if (rereads.turn(writer.position())) {
@@ -272,6 +291,12 @@ final class ApplyRun {
             take(record);
         }
         writeReady();
+        if (!writer.isStreaming() && !consumer.strays().isEmpty()) {
+            parking.parkStrays(consumer.strays(), config.topics());
+            target.commit();
+            parking.afterCommit();
+            consumer.strays().clear();
+        }
         consumer.requireNoHole();
         consumer.requireSamePartitions();
     }

@@ -312,7 +312,7 @@ final class BatchWriter {
         Position next = new Position(last.epoch(), last.seq(), isPast ? position.end() : last.end(), !isPast);
         progress.advance(target, position, next, last.committedMicros());
         Map<TopicPartition, Long> offsets = Map.of();
-        boolean save = isAll && System.nanoTime() - offsetsSavedAt > SAVE_OFFSETS_NANOS;
+        boolean save = isAll && consumer.strays().isEmpty() && System.nanoTime() - offsetsSavedAt > SAVE_OFFSETS_NANOS;
         if (save) {
             offsets = consumer.merge().offsets();
             progress.saveOffsets(target, offsets, consumer.topicIds());
@@ -350,7 +350,7 @@ final class BatchWriter {
 
     /** Where to begin reading next time; nothing that the merge has given out may be unwritten. */
     void saveOffsets() throws SQLException {
-        if (position.epoch() != 0) {
+        if (position.epoch() != 0 && consumer.strays().isEmpty()) {
             progress.saveOffsets(target, consumer.merge().offsets(), consumer.topicIds());
             target.commit();
         }

@@ -1,5 +1,7 @@
 package dev.sluice.apply;
 
+import dev.sluice.apply.DeadLetterTopic.Letter;
+import dev.sluice.apply.DeadLetterTopic.Place;
 import dev.sluice.apply.RowChange.Key;
 import dev.sluice.apply.RowChange.Kind;
 import dev.sluice.schemas.TableId;
@@ -9,7 +11,6 @@ import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.sql.Types;
-import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashMap;
@@ -17,8 +18,11 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.apache.kafka.common.TopicPartition;
 
 /**
@@ -67,20 +71,11 @@ final class DeadLetterStore {
     }
 
     /**
-     * A record with what is known of it.
+     * A letter that has been sent.
      *
      * @param oldRecordKey the header of the key before a change of key, null on others
-     * @param letterPlace where it is in the dead-letter topic
      */
-    record Entry(
-            State state,
-            RowChange change,
-            TableId table,
-            Refusal refusal,
-            LaneRecord record,
-            byte[] oldRecordKey,
-            TopicPartition letterPlace,
-            long letterOffset) {}
+    record Entry(State state, Letter letter, byte[] oldRecordKey, Place place) {}
 
     /** What holds a key back. */
     record Link(long id, Kind kind) {}
@@ -220,33 +215,35 @@ final class DeadLetterStore {
 
     /** What holds one of the keys back, in the order of the lane. */
     List<Link> chain(Connection target, TableId table, List<Key> keys) throws SQLException {
-        List<Link> links = new ArrayList<>();
-        try (PreparedStatement query = target.prepareStatement(
-                """
-                SELECT id, kind FROM sluice.dead_letter
-                WHERE lane = ? AND source_schema = ? AND source_table = ? AND %s
-                  AND (key_hash = ANY (?) AND (key = ? OR key = ?) OR old_key_hash = ANY (?) AND (old_key = ? OR old_key = ?))
-                ORDER BY id"""
-                        .formatted(HOLDS))) {
-            query.setString(1, lane);
-            query.setString(2, table.schema());
-            query.setString(3, table.table());
-            Object[] hashes = keys.stream().map(key -> hash(table, key.values())).toArray();
-            Object[] first = keys.get(0).values().toArray();
-            Object[] last = keys.get(keys.size() - 1).values().toArray();
-            int parameter = 4;
+        Set<Long> hashes = keys.stream().map(key -> hash(table, key.values())).collect(Collectors.toSet());
+        return alike(target, hashes).stream()
+                .filter(parked -> parked.table().equals(table) && parked.keys().stream().anyMatch(keys::contains))
+                .map(parked -> new Link(parked.id(), parked.kind()))
+                .toList();
+    }
+
+    /** A letter that holds its keys back. */
+    record Parked(long id, TableId table, Kind kind, List<Key> keys) {}
+
+    /** What holds keys of these hashes back, in the order of the lane; other keys may have the same hash. */
+    List<Parked> alike(Connection target, Collection<Long> hashes) throws SQLException {
+        List<Parked> found = new ArrayList<>();
+        String sql = "SELECT id, source_schema, source_table, kind, key, old_key FROM sluice.dead_letter WHERE lane = ? AND %s AND %s";
+        try (PreparedStatement query = target.prepareStatement("%s UNION %s ORDER BY id"
+                .formatted(sql.formatted(HOLDS, "key_hash = ANY (?)"), sql.formatted(HOLDS, "old_key_hash = ANY (?)")))) {
             for (int i = 0; i < 2; i++) {
-                query.setArray(parameter++, target.createArrayOf("bigint", hashes));
-                query.setArray(parameter++, target.createArrayOf("text", first));
-                query.setArray(parameter++, target.createArrayOf("text", last));
+                query.setString(2 * i + 1, lane);
+                query.setArray(2 * i + 2, target.createArrayOf("bigint", hashes.toArray()));
             }
             try (ResultSet row = query.executeQuery()) {
                 while (row.next()) {
-                    links.add(new Link(row.getLong(1), kind(row.getString(2))));
+                    List<Key> keys = Stream.of(key(row, 5), key(row, 6)).filter(Objects::nonNull).toList();
+                    found.add(new Parked(
+                            row.getLong(1), new TableId(row.getString(2), row.getString(3)), kind(row.getString(4)), keys));
                 }
             }
         }
-        return links;
+        return found;
     }
 
     private static Kind kind(String text) {
@@ -272,39 +269,54 @@ final class DeadLetterStore {
     }
 
     private void bind(Connection target, PreparedStatement insert, Entry entry) throws SQLException {
-        RowChange change = entry.change();
-        LaneRecord record = entry.record();
+        Letter letter = entry.letter();
+        LaneRecord record = letter.record();
         int parameter = 1;
         insert.setString(parameter++, lane);
         insert.setString(parameter++, entry.state().sql());
-        insert.setString(parameter++, entry.table().schema());
-        insert.setString(parameter++, entry.table().table());
-        insert.setString(parameter++, change.kind().name().toLowerCase(Locale.ROOT));
-        List<String> columns = change.key() == null ? List.of() : change.table().keyNames();
-        insert.setArray(parameter++, target.createArrayOf("text", columns.toArray()));
-        Key old = change.kind() == Kind.MOVE ? change.oldKey() : null; // of a table without a key it is a whole row
-        for (Key key : new Key[] {change.key(), old}) {
+        insert.setString(parameter++, letter.table().schema());
+        insert.setString(parameter++, letter.table().table());
+        insert.setString(parameter++, letter.kind().name().toLowerCase(Locale.ROOT));
+        insert.setArray(parameter++, target.createArrayOf("text", letter.keyColumns().toArray()));
+        for (Key key : new Key[] {letter.key(), letter.oldKey()}) {
             insert.setArray(parameter++, key == null ? null : target.createArrayOf("text", key.values().toArray()));
         }
-        for (Key key : new Key[] {change.key(), old}) {
-            insert.setObject(parameter++, key == null ? null : hash(entry.table(), key.values()), Types.BIGINT);
+        for (Key key : new Key[] {letter.key(), letter.oldKey()}) {
+            insert.setObject(parameter++, key == null ? null : hash(letter.table(), key.values()), Types.BIGINT);
         }
-        insert.setString(parameter++, entry.refusal().name());
-        insert.setString(parameter++, entry.refusal().sqlstate());
-        insert.setString(parameter++, entry.refusal().constraint());
-        insert.setString(parameter++, entry.refusal().message());
-        insert.setObject(parameter++, record.epoch(), Types.BIGINT);
-        insert.setObject(parameter++, record.seq(), Types.BIGINT);
-        insert.setString(parameter++, record.lsn().toString());
-        insert.setObject(parameter++, record.xid(), Types.BIGINT);
+        insert.setString(parameter++, letter.refusal().name());
+        insert.setString(parameter++, letter.refusal().sqlstate());
+        insert.setString(parameter++, letter.refusal().constraint());
+        insert.setString(parameter++, letter.refusal().message());
+        boolean isStray = record.isStray();
+        insert.setObject(parameter++, isStray ? null : record.epoch(), Types.BIGINT);
+        insert.setObject(parameter++, isStray ? null : record.seq(), Types.BIGINT);
+        insert.setString(parameter++, isStray ? null : record.lsn().toString());
+        insert.setObject(parameter++, isStray ? null : record.xid(), Types.BIGINT);
         insert.setString(parameter++, record.partition().topic());
         insert.setInt(parameter++, record.partition().partition());
         insert.setLong(parameter++, record.kafka().offset());
-        insert.setInt(parameter++, entry.letterPlace().partition());
-        insert.setLong(parameter++, entry.letterOffset());
+        insert.setInt(parameter++, entry.place().partition().partition());
+        insert.setLong(parameter++, entry.place().offset());
         insert.setBytes(parameter++, record.kafka().key());
         insert.setBytes(parameter++, record.kafka().value());
         insert.setBytes(parameter, entry.oldRecordKey());
+    }
+
+    /** Whether a record that has no number is parked already. */
+    boolean has(Connection target, TopicPartition partition, long offset) throws SQLException {
+        try (PreparedStatement query = target.prepareStatement(
+                """
+                SELECT 1 FROM sluice.dead_letter
+                WHERE lane = ? AND topic = ? AND partition = ? AND record_offset = ? AND seq IS NULL""")) {
+            query.setString(1, lane);
+            query.setString(2, partition.topic());
+            query.setInt(3, partition.partition());
+            query.setLong(4, offset);
+            try (ResultSet row = query.executeQuery()) {
+                return row.next();
+            }
+        }
     }
 
     /** A replayed letter was refused again. */
@@ -568,9 +580,5 @@ final class DeadLetterStore {
                 return row.getInt(1);
             }
         }
-    }
-
-    static Instant instant(ResultSet row, int column) throws SQLException {
-        return Optional.ofNullable(row.getTimestamp(column)).map(java.sql.Timestamp::toInstant).orElse(null);
     }
 }

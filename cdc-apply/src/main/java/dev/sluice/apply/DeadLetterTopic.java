@@ -1,6 +1,8 @@
 package dev.sluice.apply;
 
 import dev.sluice.apply.DeadLetterStore.Refusal;
+import dev.sluice.apply.RowChange.Key;
+import dev.sluice.apply.RowChange.Kind;
 import dev.sluice.config.KafkaClients;
 import dev.sluice.config.LaneConfig;
 import dev.sluice.config.PipelineConfig;
@@ -8,6 +10,7 @@ import dev.sluice.schemas.DeadLetterHeaders;
 import dev.sluice.schemas.Failure;
 import dev.sluice.schemas.Headers;
 import dev.sluice.schemas.Stop;
+import dev.sluice.schemas.TableId;
 import dev.sluice.schemas.TopicNames;
 import java.sql.SQLException;
 import java.time.Duration;
@@ -20,6 +23,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Properties;
 import java.util.Set;
 import java.util.TreeMap;
@@ -75,10 +79,29 @@ final class DeadLetterTopic implements AutoCloseable {
     /** Where a letter is. */
     record Place(TopicPartition partition, long offset) {}
 
-    private record Numbered(String topic, long epoch, long seq) {}
+    /** By its number, or by its place if it has none. */
+    private record Numbered(String topic, boolean isStray, long first, long second) {
+        static Numbered of(String topic, LaneRecord record) {
+            return record.isStray()
+                    ? new Numbered(topic, true, record.partition().partition(), record.kafka().offset())
+                    : new Numbered(topic, false, record.epoch(), record.seq());
+        }
+    }
 
-    /** A letter to be sent. */
-    record Letter(LaneRecord record, RowChange change, Refusal refusal) {}
+    /**
+     * A letter to be sent.
+     *
+     * @param keyColumns source columns of the key; empty if the key is null
+     * @param oldKey on a change of key, else null
+     */
+    record Letter(
+            LaneRecord record,
+            TableId table,
+            List<String> keyColumns,
+            Kind kind,
+            Key key,
+            Key oldKey,
+            Refusal refusal) {}
 
     DeadLetterTopic(PipelineConfig config, LaneConfig lane, LaneLock lock) {
         this.config = config;
@@ -148,6 +171,8 @@ final class DeadLetterTopic implements AutoCloseable {
             settings.put(ConsumerConfig.ALLOW_AUTO_CREATE_TOPICS_CONFIG, "false");
             settings.put(ConsumerConfig.MAX_POLL_RECORDS_CONFIG, "500");
             settings.put(ConsumerConfig.FETCH_MAX_BYTES_CONFIG, "1048576");
+            // what it reads is there; a fetch that waits at the end of the log would hold up the next one
+            settings.put(ConsumerConfig.FETCH_MAX_WAIT_MS_CONFIG, "5");
             settings.put(ConsumerConfig.DEFAULT_API_TIMEOUT_MS_CONFIG, Integer.toString(ANSWER_MILLIS));
             consumer = new KafkaConsumer<>(settings, new ByteArrayDeserializer(), new ByteArrayDeserializer());
         }
@@ -170,7 +195,7 @@ final class DeadLetterTopic implements AutoCloseable {
             LaneRecord record = letter.record();
             String topic = TopicNames.deadLetter(record.partition().topic());
             look(topic, record.partition().topic(), indexed);
-            Place known = unindexed.remove(new Numbered(topic, record.epoch(), record.seq()));
+            Place known = unindexed.remove(Numbered.of(topic, record));
             if (known == null) {
                 int partition = record.partition().partition() % partitions.get(topic);
                 sent.put(places.size(), send(topic, partition, letter));
@@ -217,7 +242,7 @@ final class DeadLetterTopic implements AutoCloseable {
         ours.put(DeadLetterHeaders.OFFSET, Long.toString(record.kafka().offset()));
         ours.put(DeadLetterHeaders.CONNECTOR_NAME, nameInTarget);
         ours.put(DeadLetterHeaders.TASK_ID, "0");
-        boolean isReadable = letter.change().kind() != RowChange.Kind.UNREADABLE;
+        boolean isReadable = letter.kind() != Kind.UNREADABLE;
         ours.put(DeadLetterHeaders.STAGE, isReadable ? "TASK_PUT" : "VALUE_CONVERTER");
         ours.put(DeadLetterHeaders.CLASS_NAME, TargetWriter.class.getName());
         ours.put(DeadLetterHeaders.EXCEPTION_CLASS_NAME, refusal.sqlstate() == null ? "" : SQLException.class.getName());
@@ -225,8 +250,8 @@ final class DeadLetterTopic implements AutoCloseable {
         ours.put(DeadLetterHeaders.ERROR_CLASS, refusal.name());
         ours.put(DeadLetterHeaders.SQLSTATE, refusal.sqlstate());
         ours.put(DeadLetterHeaders.CONSTRAINT, refusal.constraint());
-        ours.put(DeadLetterHeaders.TABLE, letter.change().table().source().toString());
-        ours.put(DeadLetterHeaders.KIND, letter.change().kind().name().toLowerCase(Locale.ROOT));
+        ours.put(DeadLetterHeaders.TABLE, letter.table().toString());
+        ours.put(DeadLetterHeaders.KIND, letter.kind().name().toLowerCase(Locale.ROOT));
         ours.put(DeadLetterHeaders.ATTEMPTS, "1");
         ours.put(DeadLetterHeaders.FIRST_FAILED, now);
         ours.put(DeadLetterHeaders.LAST_FAILED, now);
@@ -296,17 +321,29 @@ final class DeadLetterTopic implements AutoCloseable {
             for (ConsumerRecord<byte[], byte[]> record : consumer.poll(Duration.ofSeconds(1))) {
                 progressAt = System.nanoTime();
                 Header of = record.headers().lastHeader(Headers.LANE);
-                if (of != null && Arrays.equals(of.value(), lane) && record.headers().lastHeader(Headers.SEQ) != null) {
-                    TopicPartition partition = new TopicPartition(topic, record.partition());
-                    LaneRecord letter = LaneRecord.of(record, partition);
-                    unindexed.put(
-                            new Numbered(topic, letter.epoch(), letter.seq()), new Place(partition, record.offset()));
+                if (of != null && Arrays.equals(of.value(), lane)) {
+                    Place place = new Place(new TopicPartition(topic, record.partition()), record.offset());
+                    numbered(topic, record).ifPresent(number -> unindexed.put(number, place));
                 }
             }
             lock.keep(true);
             if (System.nanoTime() - progressAt > PATIENCE.toNanos()) {
                 throw new Failure.Retryable("kafka: %s was not read to its end".formatted(topic), null);
             }
+        }
+    }
+
+    /** What the letter is of; empty if it is somebody else's. */
+    private static Optional<Numbered> numbered(String topic, ConsumerRecord<byte[], byte[]> letter) {
+        boolean isStray = letter.headers().lastHeader(Headers.SEQ) == null;
+        Header first = letter.headers().lastHeader(isStray ? DeadLetterHeaders.PARTITION : Headers.EPOCH);
+        Header second = letter.headers().lastHeader(isStray ? DeadLetterHeaders.OFFSET : Headers.SEQ);
+        try {
+            return first == null || second == null
+                    ? Optional.empty()
+                    : Optional.of(new Numbered(topic, isStray, Headers.number(first.value()), Headers.number(second.value())));
+        } catch (IllegalArgumentException e) {
+            return Optional.empty();
         }
     }
 

@@ -5,6 +5,7 @@ import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.sql.Timestamp;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -187,18 +188,24 @@ public final class DeadLetters {
                 Optional.ofNullable(row.getString(12)),
                 row.getString(13),
                 row.getInt(14),
-                DeadLetterStore.instant(row, 15),
-                DeadLetterStore.instant(row, 16),
+                instant(row, 15),
+                instant(row, 16),
                 OptionalLong.empty(),
                 row.getBoolean(17),
                 row.getString(18),
                 number(row, 19),
-                Optional.ofNullable(DeadLetterStore.instant(row, 20)),
+                Optional.ofNullable(instant(row, 20)),
                 Optional.ofNullable(row.getString(21)).orElse(""));
     }
 
     static List<String> texts(ResultSet row, int column) throws SQLException {
         return row.getArray(column) == null ? List.of() : Arrays.asList((String[]) row.getArray(column).getArray());
+    }
+
+    /** Null for NULL. */
+    static Instant instant(ResultSet row, int column) throws SQLException {
+        Timestamp found = row.getTimestamp(column);
+        return found == null ? null : found.toInstant();
     }
 
     static OptionalLong number(ResultSet row, int column) throws SQLException {
@@ -228,8 +235,8 @@ public final class DeadLetters {
                             row.getLong(2),
                             row.getLong(3),
                             row.getLong(4),
-                            DeadLetterStore.instant(row, 5),
-                            DeadLetterStore.instant(row, 6)));
+                            instant(row, 5),
+                            instant(row, 6)));
                 }
             }
         }
@@ -300,7 +307,7 @@ public final class DeadLetters {
                     open += row.getLong(3);
                     behind += row.getLong(4);
                     tables.put(new TableId(row.getString(1), row.getString(2)), row.getLong(3) + row.getLong(4));
-                    Instant first = DeadLetterStore.instant(row, 5);
+                    Instant first = instant(row, 5);
                     oldest = Optional.of(oldest.filter(first::isAfter).orElse(first));
                 }
             }
@@ -316,7 +323,7 @@ public final class DeadLetters {
             query.setArray(1, target.createArrayOf("text", lanes.toArray()));
             try (ResultSet row = query.executeQuery()) {
                 while (row.next()) {
-                    breakers.add(new Breaker(row.getString(1), row.getString(2), DeadLetterStore.instant(row, 3)));
+                    breakers.add(new Breaker(row.getString(1), row.getString(2), instant(row, 3)));
                 }
             }
         }

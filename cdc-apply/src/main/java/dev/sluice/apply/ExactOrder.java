@@ -49,6 +49,10 @@ final class ExactOrder {
     private final LinkedList<Unit> waiting = new LinkedList<>();
     private final Claims claims = new Claims();
     private long waitingChars;
+    /** Of the part that is written. */
+    private int refusedRows;
+    /** Many rows of the last part were refused one by one, so halving the next one is no use. */
+    private boolean isDense;
 
     /** Where changes are written as sets. */
     interface Target {
@@ -91,12 +95,19 @@ final class ExactOrder {
     /**
      * Writes the next changes; some may be left waiting for later ones.
      *
-     * @throws Failure.Poison if too many wait and rows are not parked
+     * @throws Failure.Poison if a row can never be written, or too many wait, and rows are not parked
      */
     void write(List<RowChange> changes) throws SQLException {
         for (int from = 0, to; from < changes.size(); from = to) {
             to = end(changes, from + PART_ROWS);
-            writePart(changes.subList(from, to));
+            List<RowChange> part = changes.subList(from, to);
+            refusedRows = 0;
+            if (isDense) {
+                writeOneByOne(part);
+            } else {
+                writePart(part);
+            }
+            isDense = refusedRows > part.size() / 4;
             if (waiting.size() <= FEW) {
                 settle();
             }
@@ -257,6 +268,13 @@ final class ExactOrder {
         return change.kind() == Kind.TRUNCATE;
     }
 
+    private void writeOneByOne(List<RowChange> part) throws SQLException {
+        for (int from = 0, to; from < part.size(); from = to) {
+            to = end(part, from + 1);
+            writePart(part.subList(from, to));
+        }
+    }
+
     private void writePart(List<RowChange> part) throws SQLException {
         int middle = end(part, (part.size() + 1) / 2);
         boolean isOne = middle == part.size();
@@ -269,8 +287,8 @@ final class ExactOrder {
         }
         if (isOne) {
             Unit unit = new Unit(List.copyOf(part), refusal);
-            boolean isHopeless = refusal.isPresent() && TargetFailures.isAboutRowAlone(refusal.get());
-            if (isHopeless && parking != null) {
+            refusedRows += refusal.isPresent() ? 1 : 0;
+            if (refusal.isPresent() && TargetFailures.isAboutRowAlone(refusal.get())) {
                 park(unit);
             } else {
                 await(unit);

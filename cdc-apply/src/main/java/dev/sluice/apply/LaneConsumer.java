@@ -64,6 +64,9 @@ final class LaneConsumer implements AutoCloseable {
     /** The lane's session in the target must not fall silent while Kafka is asked. */
     private static final String ANSWER_MILLIS = "5000";
 
+    /** Somebody else's records at once; whoever writes more uses the topic for something else. */
+    private static final int MOST_STRAYS = 1_000;
+
     private static final long LOOK_NANOS = Duration.ofSeconds(5).toNanos();
     private static final long GROUP_NANOS = Duration.ofSeconds(5).toNanos();
 
@@ -78,6 +81,8 @@ final class LaneConsumer implements AutoCloseable {
     private final Map<TopicPartition, TopicPartition> partitions = new HashMap<>();
     private final Set<TopicPartition> paused = new HashSet<>();
     private final LaneMerge merge;
+    private final List<ConsumerRecord<byte[], byte[]>> strays = new ArrayList<>();
+    private final boolean keepsStrays;
     private long expectedBefore;
     private long expectedAtLook;
     private long lookedAt = System.nanoTime();
@@ -98,6 +103,7 @@ final class LaneConsumer implements AutoCloseable {
     LaneConsumer(PipelineConfig config, LaneConfig lane, Map<TopicPartition, Offset> saved, Position position) {
         this.config = config;
         this.lane = lane;
+        this.keepsStrays = config.apply().deadLettersPerMinute() > 0;
         this.laneName = Headers.text(lane.name());
         this.names = names(config, lane, saved);
         this.admin = admin();
@@ -292,12 +298,25 @@ final class LaneConsumer implements AutoCloseable {
             }
             merge.offer(laneRecord, isControl && laneRecord.control() instanceof ControlRecord.EpochStart);
         } catch (IllegalArgumentException e) {
+            if (keepsStrays && !isControl && strays.size() < MOST_STRAYS) {
+                strays.add(record);
+                merge.seenUpTo(partition, record.offset() + 1);
+                return;
+            }
             throw new Failure.Fatal(
                     Stop.POISON,
                     "record %s@%d is not of this lane: %s".formatted(partition, record.offset(), e.getMessage()),
                     "somebody else writes to this topic: find out who, and give the pipeline topics of its own",
                     e);
         }
+    }
+
+    /**
+     * Records of change topics that are not of a lane at all: somebody else has written them. While there are some, offsets must
+     * not be saved.
+     */
+    List<ConsumerRecord<byte[], byte[]>> strays() {
+        return strays;
     }
 
     private boolean isOurs(ConsumerRecord<byte[], byte[]> record) {

@@ -41,6 +41,16 @@ record LaneRecord(
         return found == null ? null : found.value();
     }
 
+    /** A record that has no place in any lane. */
+    static LaneRecord stray(ConsumerRecord<byte[], byte[]> kafka) {
+        return new LaneRecord(kafka, new TopicPartition(kafka.topic(), kafka.partition()), 0, 0, null, 0);
+    }
+
+    /** It has no number. */
+    boolean isStray() {
+        return epoch == 0;
+    }
+
     /** Its place without its content, which may be large. */
     LaneRecord bare() {
         return new LaneRecord(null, partition, epoch, seq, end, committedMicros);

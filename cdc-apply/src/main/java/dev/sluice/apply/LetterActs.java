@@ -152,14 +152,14 @@ public final class LetterActs {
                 while (row.next()) {
                     acts.add(new Act(
                             row.getLong(1),
-                            DeadLetterStore.instant(row, 2),
+                            DeadLetters.instant(row, 2),
                             row.getString(3),
                             row.getString(4),
                             row.getString(5),
                             numbers(row, 6),
                             row.getString(7),
                             row.getString(8),
-                            Optional.ofNullable(DeadLetterStore.instant(row, 9))));
+                            Optional.ofNullable(DeadLetters.instant(row, 9))));
                 }
             }
         }

@@ -10,8 +10,8 @@ import java.util.Optional;
 /**
  * The record of a dead letter, with its places, and how it was edited.
  *
- * @param seq its number in the lane's {@code epoch}; both 0 if it had none
- * @param lsn its place in the source's log, empty if it had none
+ * @param seq its number in the lane's {@code epoch}; both 0 if it has none, since somebody else wrote it
+ * @param lsn its place in the source's log, empty if it has none
  * @param letterPlace partition and offset in the dead-letter topic, {@code 0@17}; empty if it is not known
  * @param isFromTopic it was brought back from the dead-letter topic
  * @param value as Kafka had it, null if it had none
@@ -65,7 +65,7 @@ public record LetterRecord(
                                         row.getBytes(11),
                                         row.getString(12),
                                         row.getString(13),
-                                        DeadLetterStore.instant(row, 14))));
+                                        DeadLetters.instant(row, 14))));
             }
         }
     }

@@ -11,19 +11,25 @@ import dev.sluice.apply.RowChange.Kind;
 import dev.sluice.apply.RowChange.Origin;
 import dev.sluice.config.LaneConfig;
 import dev.sluice.config.PipelineConfig;
+import dev.sluice.config.TableMapping;
 import dev.sluice.process.Failpoints;
 import dev.sluice.schemas.Failure;
 import dev.sluice.schemas.Headers;
 import dev.sluice.schemas.Stop;
 import dev.sluice.schemas.TableId;
+import dev.sluice.schemas.TopicNames;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.common.header.Header;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -51,12 +57,30 @@ final class Parking implements AutoCloseable {
     private final int perMinute;
     private final List<Pending> pending = new ArrayList<>();
     private Map<TableId, Set<Long>> parked = new HashMap<>();
+    /** Letters that are being replayed and have no other beside them that concerns their row. */
+    private Set<Long> alone = Set.of();
+    private final Set<Long> refusedAgain = new HashSet<>();
     /** Letters within the last minute; -1 until somebody has to know. */
     private int recent = -1;
     private int parkedNow;
 
     /** A letter that is not in the index yet. */
-    private record Pending(RowChange change, State state, Refusal refusal) {}
+    private record Pending(RowChange change, State state, Refusal refusal) {
+        Origin origin() {
+            return change.origin();
+        }
+
+        /** About as long as its record. */
+        long bytes() {
+            long bytes = 1_000;
+            if (change.values() != null) {
+                for (String value : change.values()) {
+                    bytes += value == null ? 0 : value.length();
+                }
+            }
+            return bytes;
+        }
+    }
 
     /** The lane parks too much. */
     static final class BreakerOpens extends RuntimeException {
@@ -94,7 +118,8 @@ final class Parking implements AutoCloseable {
     /** Whether one of them cannot simply be written: it is no event, or a letter may concern its row. */
     boolean concerns(List<RowChange> changes) {
         for (RowChange change : changes) {
-            if (change.kind() == Kind.UNREADABLE || isReplay(change) || !parked.isEmpty() && mayMeet(change)) {
+            if (change.kind() == Kind.UNREADABLE
+                    || (isReplay(change) ? !alone.contains(change.origin().letter()) : !parked.isEmpty() && mayMeet(change))) {
                 return true;
             }
         }
@@ -171,6 +196,20 @@ final class Parking implements AutoCloseable {
         return change.origin() != null && change.origin().letter() > 0;
     }
 
+    /** Letters are going to be replayed. */
+    void beginReplay(Set<Long> lettersAlone) {
+        alone = lettersAlone;
+        refusedAgain.clear();
+    }
+
+    /** Closes those that were written. */
+    void endReplay() throws SQLException {
+        Set<Long> written = new HashSet<>(alone);
+        written.removeAll(refusedAgain);
+        store.close(target, written, State.REPLAYED, "a replay");
+        alone = Set.of();
+    }
+
     /** These have been written: letters before them are out of date. */
     void written(List<RowChange> changes) throws SQLException {
         for (RowChange change : changes) {
@@ -228,6 +267,7 @@ final class Parking implements AutoCloseable {
         Set<Long> hashes = parked.computeIfAbsent(table, t -> new HashSet<>());
         keys(change).forEach(key -> hashes.add(hash(change, key)));
         if (isReplay(change)) {
+            refusedAgain.add(change.origin().letter());
             store.refusedAgain(target, change.origin().letter(), refusal);
             return;
         }
@@ -268,24 +308,69 @@ final class Parking implements AutoCloseable {
         recent = -1;
     }
 
+    /** Records that somebody else has written to the lane's topics. Within the caller's transaction. */
+    void parkStrays(List<ConsumerRecord<byte[], byte[]>> strays, TopicNames topics) throws SQLException {
+        Refusal refusal = new Refusal("unreadable", null, null, "the record lacks the headers that every record of a lane has");
+        List<Letter> letters = new ArrayList<>();
+        for (ConsumerRecord<byte[], byte[]> stray : strays) {
+            LaneRecord record = LaneRecord.stray(stray);
+            if (!store.has(target, record.partition(), stray.offset())) {
+                Optional<TableId> table = lane.tables().stream()
+                        .map(TableMapping::source)
+                        .filter(source -> topics.change(source).equals(stray.topic()))
+                        .findFirst();
+                if (table.isEmpty()) {
+                    log.warn("lane {}: {}@{} is not of this lane, nor of a table that is mapped", lane.name(), record.partition(), stray.offset());
+                    continue;
+                }
+                parkedNow++;
+                requireNotTooMany(table.get(), refusal);
+                letters.add(new Letter(record, table.get(), List.of(), Kind.UNREADABLE, null, null, refusal));
+            }
+        }
+        send(letters, letters.stream().map(letter -> State.OPEN).toList());
+    }
+
     private void flush() throws SQLException {
-        List<Letter> some = new ArrayList<>();
-        List<State> states = new ArrayList<>();
+        List<Pending> some = new ArrayList<>();
         long bytes = 0;
         for (Pending one : pending) {
-            LaneRecord original = topic.original(one.change().origin().partition(), one.change().origin().offset());
-            some.add(new Letter(original, one.change(), one.refusal()));
-            states.add(one.state());
-            bytes += original.bytes();
+            some.add(one);
+            bytes += one.bytes();
             if (bytes > MOST_BYTES) {
-                send(some, states);
+                send(some);
                 some.clear();
-                states.clear();
                 bytes = 0;
             }
         }
-        send(some, states);
+        send(some);
         pending.clear();
+    }
+
+    private void send(List<Pending> some) throws SQLException {
+        Map<Pending, LaneRecord> originals = new IdentityHashMap<>();
+        List<Pending> asTheyLie = new ArrayList<>(some);
+        asTheyLie.sort(Comparator.comparing((Pending one) -> one.origin().partition().toString())
+                .thenComparing(one -> one.origin().offset()));
+        for (Pending one : asTheyLie) {
+            originals.put(one, topic.original(one.origin().partition(), one.origin().offset()));
+        }
+        send(
+                some.stream().map(one -> letter(originals.get(one), one)).toList(),
+                some.stream().map(Pending::state).toList());
+    }
+
+    private static Letter letter(LaneRecord record, Pending one) {
+        RowChange change = one.change();
+        boolean isMove = change.kind() == Kind.MOVE; // elsewhere the old key is a whole row
+        return new Letter(
+                record,
+                change.table().source(),
+                change.key() == null ? List.of() : change.table().keyNames(),
+                change.kind(),
+                change.key(),
+                isMove ? change.oldKey() : null,
+                one.refusal());
     }
 
     private void send(List<Letter> letters, List<State> states) throws SQLException {
@@ -297,15 +382,7 @@ final class Parking implements AutoCloseable {
         for (int i = 0; i < letters.size(); i++) {
             Letter letter = letters.get(i);
             Header old = letter.record().kafka().headers().lastHeader(Headers.OLD_KEY);
-            entries.add(new Entry(
-                    states.get(i),
-                    letter.change(),
-                    letter.change().table().source(),
-                    letter.refusal(),
-                    letter.record(),
-                    old == null ? null : old.value(),
-                    places.get(i).partition(),
-                    places.get(i).offset()));
+            entries.add(new Entry(states.get(i), letter, old == null ? null : old.value(), places.get(i)));
         }
         store.insert(target, entries);
         Failpoints.reach("apply.parked");

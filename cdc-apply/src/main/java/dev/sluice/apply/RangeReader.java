@@ -62,6 +62,10 @@ final class RangeReader implements AutoCloseable {
     /** The server's name for the rows of a range that has rows in the target already. */
     private static final TableId STAGED = new TableId("pg_temp", "sluice_reread");
     private static final TableId SURPLUS = new TableId("pg_temp", "sluice_surplus");
+    /** Of {@link #SURPLUS}; a key's column is hardly called that. */
+    private static final String NUMBER = TableId.quote(" number");
+    /** Most surplus rows that are taken out at once, with the lane waiting: some 50 ms. */
+    private static final int CLEARED_ROWS = 10_000;
 
     private final PipelineConfig config;
     private final RereadStore store;
@@ -77,6 +81,9 @@ final class RangeReader implements AutoCloseable {
     private Task running = asked;
     private boolean isClosed;
     private Rows open;
+    /** Rows of {@link #SURPLUS}, and how many of them are out; the reader's. */
+    private long surplus;
+    private long cleared;
 
     /** One thing that the lane has asked for, and may not want any more before it begins or while it runs. */
     private static final class Task {
@@ -568,8 +575,16 @@ final class RangeReader implements AutoCloseable {
                             .map(one -> " AND %s::text IS NOT DISTINCT FROM t.%s::text"
                                     .formatted(one.sql(), TableId.quote(one.column())))
                             .collect(Collectors.joining());
-            set(target, "CREATE TEMP TABLE %s ON COMMIT DROP AS SELECT %s FROM %s AS t WHERE NOT EXISTS (SELECT 1 FROM %s AS s WHERE %s)"
-                    .formatted(TableId.quote(SURPLUS.table()), quoted(key), table.id().quoted(), STAGED.quoted(), same));
+            // it outlives commits: the rows are taken out in several transactions
+            set(target, "DROP TABLE IF EXISTS " + SURPLUS.quoted());
+            set(target, ("CREATE TEMP TABLE %s AS SELECT %s, row_number() OVER () AS %s FROM %s AS t"
+                            + " WHERE NOT EXISTS (SELECT 1 FROM %s AS s WHERE %s)")
+                    .formatted(
+                            TableId.quote(SURPLUS.table()), quoted(key), NUMBER, table.id().quoted(), STAGED.quoted(), same));
+            set(target, "CREATE INDEX ON %s (%s)".formatted(SURPLUS.quoted(), NUMBER));
+            set(target, "ANALYZE " + SURPLUS.quoted());
+            surplus = Long.parseLong(ask(target, "SELECT count(*)::text FROM " + SURPLUS.quoted()));
+            cleared = 0;
             mark();
             Failpoints.reach("reread.sought");
             return until;
@@ -577,21 +592,32 @@ final class RangeReader implements AutoCloseable {
     }
 
     /**
-     * Takes the surplus rows out. All of the table is to do, and the lane adds nothing to it meanwhile: what is taken out
-     * wrongly the reads bring back.
+     * Takes some of the surplus rows out, in a transaction of their own. All of the table is to do until the last are out: what
+     * is taken out wrongly, since the lane has added it in between, the reads bring back.
+     *
+     * @return whether these were the last
      */
-    Future<Void> clear(TableReread reread) {
+    Future<Boolean> clear(TableReread reread) {
         TargetTable table = reread.table();
         List<String> key = reread.scope().keys().names(table.mapping());
         return submit(() -> {
             requireRun();
+            if (table.suppressed() == Suppressed.ALL) {
+                set(target, "SET LOCAL session_replication_role = replica");
+            }
             String same = key.stream()
                     .map(name -> table.same(name, "s." + TableId.quote(name), "t." + TableId.quote(name)))
                     .collect(Collectors.joining(" AND "));
-            set(target, "DELETE FROM %s AS t USING %s AS s WHERE %s".formatted(table.id().quoted(), SURPLUS.quoted(), same));
-            store.swept(target, reread.source());
+            set(target, "DELETE FROM %s AS t USING %s AS s WHERE s.%s > %d AND s.%s <= %d AND %s".formatted(
+                    table.id().quoted(), SURPLUS.quoted(), NUMBER, cleared, NUMBER, cleared + CLEARED_ROWS, same));
+            cleared += CLEARED_ROWS;
+            boolean isOver = cleared >= surplus;
+            if (isOver) {
+                set(target, "DROP TABLE " + SURPLUS.quoted());
+                store.swept(target, reread.source());
+            }
             target.commit();
-            return null;
+            return isOver;
         });
     }
 

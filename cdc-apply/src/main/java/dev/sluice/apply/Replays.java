@@ -1,6 +1,6 @@
 package dev.sluice.apply;
 
-import dev.sluice.apply.DeadLetterStore.Link;
+import dev.sluice.apply.DeadLetterStore.Parked;
 import dev.sluice.apply.DeadLetterStore.Refusal;
 import dev.sluice.apply.DeadLetterStore.Requested;
 import dev.sluice.apply.DeadLetterStore.State;
@@ -15,11 +15,14 @@ import java.sql.SQLException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
+import java.util.stream.Collectors;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -53,6 +56,8 @@ final class Replays {
     private final RepairStore repairs;
     private final Map<TableId, TargetTable> bySource = new HashMap<>();
     private final EventDecoder decoder = new EventDecoder();
+    /** By row, the letters that are not closed. */
+    private final Map<Row, Set<Long>> chains = new HashMap<>();
     private long lookedAt = System.nanoTime() - LOOK_NANOS;
 
     /** @param byTopic the tables that are not held */
@@ -107,34 +112,54 @@ final class Replays {
         return !repaired.isEmpty();
     }
 
+    /** A row that letters concern. */
+    private record Row(TableId table, Key key) {}
+
     /** The letters with all those before them that concern the same rows, in the order of the lane. */
     private List<Requested> withThoseBefore(List<Requested> asked) throws SQLException {
         Map<Long, Requested> all = new TreeMap<>();
-        asked.forEach(letter -> all.put(letter.id(), letter));
+        chains.clear();
         List<Requested> fresh = asked;
         while (!fresh.isEmpty()) {
+            fresh.forEach(letter -> all.put(letter.id(), letter));
+            readChains(fresh);
             Set<Long> before = new LinkedHashSet<>();
             for (Requested letter : fresh) {
-                List<Key> keys = letter.keys();
-                List<Long> earlier = keys.isEmpty()
-                        ? List.of()
-                        : store.chain(target, letter.table(), keys).stream()
-                                .map(Link::id)
-                                .filter(id -> id < letter.id() && !all.containsKey(id))
-                                .toList();
+                Set<Long> earlier = letter.keys().stream()
+                        .flatMap(key -> chains.get(new Row(letter.table(), key)).stream())
+                        .filter(id -> id < letter.id() && !all.containsKey(id))
+                        .collect(Collectors.toSet());
                 if (!earlier.isEmpty()) {
                     store.takeAlong(target, letter.id(), earlier);
                     before.addAll(earlier);
                 }
             }
             fresh = before.isEmpty() ? List.of() : store.letters(target, before);
-            fresh.forEach(letter -> all.put(letter.id(), letter));
         }
         return new ArrayList<>(all.values());
     }
 
+    private void readChains(List<Requested> letters) throws SQLException {
+        Set<Long> hashes = new HashSet<>();
+        for (Requested letter : letters) {
+            letter.keys().forEach(key -> {
+                hashes.add(DeadLetterStore.hash(letter.table(), key.values()));
+                chains.computeIfAbsent(new Row(letter.table(), key), row -> new TreeSet<>()).add(letter.id());
+            });
+        }
+        for (Parked parked : store.alike(target, hashes)) {
+            parked.keys().forEach(key ->
+                    chains.computeIfAbsent(new Row(parked.table(), key), row -> new TreeSet<>()).add(parked.id()));
+        }
+    }
+
+    private boolean isAlone(Requested letter) {
+        return letter.keys().stream().allMatch(key -> chains.get(new Row(letter.table(), key)).size() == 1);
+    }
+
     private void replay(List<Requested> letters) throws SQLException {
         List<RowChange> changes = new ArrayList<>();
+        Set<Long> alone = new HashSet<>();
         long bytes = 0;
         for (Requested letter : letters) {
             TargetTable table = bySource.get(letter.table());
@@ -152,6 +177,9 @@ final class Replays {
             }
             try {
                 changes.add(decoded(letter, table));
+                if (isAlone(letter)) {
+                    alone.add(letter.id());
+                }
             } catch (SchemaChange e) {
                 readAgain(letter);
             } catch (TableStopped e) {
@@ -165,7 +193,9 @@ final class Replays {
         writer.awaitedAtSource(Set.of());
         try {
             tables.deferConstraints(target);
+            parking.beginReplay(alone);
             writer.writeApart(changes, parking);
+            parking.endReplay();
         } catch (SQLException e) {
             TargetFailures.stopped(e, writer.last()).ifPresent(stopped -> {
                 throw stopped;

@@ -88,6 +88,8 @@ final class RereadDesk implements AutoCloseable {
     private Set<TableId> carried = Set.of();
     private long carriedEpoch;
     private long lookedAt;
+    /** In this turn the lane has waited for a reader already. */
+    private boolean hasStood;
     private long shownAt = System.nanoTime();
 
     /** What one reader is at. */
@@ -356,8 +358,11 @@ final class RereadDesk implements AutoCloseable {
         }
         repairs.turn(position, unfinished.keySet());
         lookWhatIsCarried(position);
+        hasStood = false;
         for (Desk desk : desks) {
-            step(desk, position);
+            if (!hasStood) { // one after the other would keep the lane waiting twice as long
+                step(desk, position);
+            }
         }
         for (RereadWork work : List.copyOf(unfinished.values())) {
             if (work.reread().isPrepared() && work.reread().intervals().isDone()) {
@@ -584,7 +589,8 @@ final class RereadDesk implements AutoCloseable {
         Optional<Lsn> until = result(desk, desk.sweeping);
         if (until.isPresent() && position.end().compareTo(until.get()) >= 0) {
             TableReread reread = desk.work.reread();
-            if (isDone(desk, desk.reader.clear(reread))) {
+            Future<Boolean> cleared = desk.reader.clear(reread);
+            if (isDone(desk, cleared) && result(desk, cleared).orElseThrow()) {
                 reread.swept();
                 desk.free();
             }
@@ -593,6 +599,7 @@ final class RereadDesk implements AutoCloseable {
 
     private void join(Desk desk) throws SQLException {
         RereadWork work = desk.work;
+        long began = System.nanoTime();
         Optional<Throwable> failure = awaited(desk, desk.reader.join(work.reread(), desk.piece));
         if (failure.isPresent() && work.request().state() != State.FAILED) {
             throw new Failure.Retryable(
@@ -600,7 +607,7 @@ final class RereadDesk implements AutoCloseable {
         }
         if (failure.isEmpty()) {
             work.reread().intervals().done(desk.piece);
-            work.hasJoined();
+            work.hasJoined(desk.read, Duration.ofNanos(System.nanoTime() - began));
             forgetSeen(desk.read.snapshot());
             desk.free();
         }
@@ -645,11 +652,12 @@ final class RereadDesk implements AutoCloseable {
     // ---- results of readers
 
     /** Waits for the reader while the lane stands still. */
-    private boolean isDone(Desk desk, Future<Void> future) throws SQLException {
+    private boolean isDone(Desk desk, Future<?> future) throws SQLException {
         return awaited(desk, future).isEmpty();
     }
 
     private Optional<Throwable> awaited(Desk desk, Future<?> future) throws SQLException {
+        hasStood = true;
         while (!future.isDone()) {
             lock.keep(false);
             try {

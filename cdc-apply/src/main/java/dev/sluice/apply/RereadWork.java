@@ -13,6 +13,8 @@ import java.time.Duration;
  */
 final class RereadWork {
     private static final Duration PIECE = Duration.ofSeconds(1);
+    /** The lane waits while a part joins; what it carries is late by as much. */
+    private static final Duration STANDSTILL = Duration.ofMillis(250);
     private static final long FIRST_ROWS = 20_000;
     private static final long FEWEST_ROWS = 500;
     private static final long MOST_ROWS = 10_000_000;
@@ -26,6 +28,8 @@ final class RereadWork {
     private RereadStore.Table request;
     private final TableReread reread;
     private long rows = FIRST_ROWS;
+    /** So many join within {@link #STANDSTILL}, as far as it is known: while it is not, it grows with what has joined. */
+    private long joinable = 2 * FIRST_ROWS;
     private long notBefore = System.nanoTime();
     private Duration pause = SHORTEST_PAUSE;
     /** How often in turn a part had too many changes. */
@@ -65,11 +69,11 @@ final class RereadWork {
         pause = pause.multipliedBy(2).compareTo(LONGEST_PAUSE) > 0 ? LONGEST_PAUSE : pause.multipliedBy(2);
     }
 
-    /** The next part should take about a second, and no more than the limits allow. */
+    /** The next part should take about a second, keep the lane waiting for no more than a quarter, and the limits allow it. */
     void hasRead(Rows read) {
         pause = SHORTEST_PAUSE;
         double factor = Math.max(0.5, Math.min(4.0, PIECE.toMillis() / (double) Math.max(1, read.took().toMillis())));
-        rows = Math.max(FEWEST_ROWS, Math.min(MOST_ROWS, (long) (rows * factor)));
+        rows = Math.max(FEWEST_ROWS, Math.min(joinable, (long) (rows * factor)));
         double seconds = 0;
         if (request.throttle().rowsPerSecond().isPresent()) {
             long limit = Math.max(1, request.throttle().rowsPerSecond().getAsLong());
@@ -135,7 +139,15 @@ final class RereadWork {
         return overfull < (reread.scope().keys().hasRanges() ? MOST_HALVES : MOST_TRIES);
     }
 
-    void hasJoined() {
+    /** @param stood how long the lane has waited */
+    void hasJoined(Rows read, Duration stood) {
         overfull = 0;
+        long most = (long) (read.rows() * (STANDSTILL.toNanos() / (double) Math.max(1, stood.toNanos())));
+        if (stood.compareTo(STANDSTILL) > 0) {
+            joinable = Math.max(FEWEST_ROWS, most);
+        } else {
+            joinable = Math.min(MOST_ROWS, Math.max(joinable, Math.min(most, 2 * joinable)));
+        }
+        rows = Math.min(rows, joinable);
     }
 }

@@ -18,6 +18,7 @@ import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -50,16 +51,20 @@ public final class RowPreview implements AutoCloseable {
      * One row.
      *
      * @param key as the source prints it, in key order
-     * @param source texts by source column; empty if there is no such row
-     * @param target texts by source column
+     * @param source texts of differing columns by source column; a constant has none
+     * @param target texts of differing columns, named alike
      * @param differing source columns, or target columns of constants
      */
     public record Row(
             List<String> key,
             State state,
-            Optional<Map<String, String>> source,
-            Optional<Map<String, String>> target,
+            Map<String, String> source,
+            Map<String, String> target,
             List<String> differing) {
+        public boolean isEqual() {
+            return state == State.EQUAL || state == State.NOWHERE;
+        }
+
         /** How the two sides are to each other. */
         public enum State {
             EQUAL,
@@ -158,35 +163,53 @@ public final class RowPreview implements AutoCloseable {
         return canonical;
     }
 
-    /** How the row stands on both sides. */
-    public Row look(List<String> key) throws InterruptedException {
+    /**
+     * How the rows stand on both sides, in the order of the keys.
+     *
+     * @param keys that are held in memory with the source's rows meanwhile
+     */
+    public List<Row> look(List<List<String>> keys) throws InterruptedException {
         try {
-            for (int i = 0; i < MOST_TRIES; i++) {
-                Optional<Map<String, String>> before = sourceRow(key);
+            Map<List<String>, Row> known = new HashMap<>();
+            for (int i = 0; i < MOST_TRIES && !known.keySet().containsAll(keys); i++) {
+                Map<List<String>, Optional<Map<String, String>>> before = new LinkedHashMap<>();
+                for (List<String> key : keys) {
+                    if (!known.containsKey(key)) {
+                        before.put(key, sourceRow(key));
+                    }
+                }
                 if (!awaitApplied()) {
                     break;
                 }
-                Optional<Map<String, String>> found = targetRow(key);
-                if (sourceRow(key).equals(before)) {
-                    return row(key, before, found);
+                for (Map.Entry<List<String>, Optional<Map<String, String>>> row : before.entrySet()) {
+                    Optional<Map<String, String>> found = targetRow(row.getKey());
+                    if (sourceRow(row.getKey()).equals(row.getValue())) {
+                        known.put(row.getKey(), row(row.getKey(), row.getValue(), found));
+                    }
                 }
             }
-            return new Row(key, State.UNKNOWN, Optional.empty(), Optional.empty(), List.of());
+            return keys.stream().map(key -> known.getOrDefault(key, unknown(key))).toList();
         } catch (SQLException e) {
             throw failure(e);
         }
+    }
+
+    private static Row unknown(List<String> key) {
+        return new Row(key, State.UNKNOWN, Map.of(), Map.of(), List.of());
     }
 
     private Row row(List<String> key, Optional<Map<String, String>> before, Optional<Map<String, String>> found) {
         before.ifPresent(row -> row.remove(VERSION));
         if (before.isEmpty() || found.isEmpty()) {
             State state = before.isPresent() ? State.MISSING : found.isPresent() ? State.EXTRA : State.NOWHERE;
-            return new Row(key, state, before, found, List.of());
+            return new Row(key, state, Map.of(), Map.of(), List.of());
         }
         List<String> differing = found.get().keySet().stream()
                 .filter(name -> !Objects.equals(found.get().get(name), before.get().getOrDefault(name, mapping.constants().get(name))))
                 .toList();
-        return new Row(key, differing.isEmpty() ? State.EQUAL : State.DIFFERING, before, found, differing);
+        before.get().keySet().retainAll(differing);
+        found.get().keySet().retainAll(differing);
+        return new Row(key, differing.isEmpty() ? State.EQUAL : State.DIFFERING, before.get(), found.get(), differing);
     }
 
     private Optional<Map<String, String>> sourceRow(List<String> key) throws SQLException {

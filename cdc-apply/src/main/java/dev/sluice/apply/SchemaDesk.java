@@ -367,7 +367,11 @@ final class SchemaDesk {
             return Optional.empty();
         }
         TableId table = poison.table().get();
-        List<Finding> misfits = misfits(table);
+        boolean isAboutValues =
+                poison.getCause() instanceof SQLException refusal && TargetFailures.isAboutValue(refusal);
+        List<Finding> misfits = misfits(table).stream()
+                .filter(finding -> isAboutValues || finding.level() == Finding.Level.ERROR)
+                .toList();
         if (!misfits.isEmpty()) {
             return Optional.of(stopped(table, misfits));
         }

@@ -7,6 +7,7 @@ import java.sql.SQLException;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 import org.postgresql.util.PSQLException;
@@ -93,6 +94,8 @@ public final class TargetFailures {
             Map.entry("23514", "check_violation"),
             Map.entry("23P01", "exclusion_violation"));
 
+    private static final Set<String> ROW_ALONE = Set.of("23502", "23514", "54000");
+
     private TargetFailures() {}
 
     /** What happens next after this SQLSTATE. */
@@ -152,12 +155,12 @@ public final class TargetFailures {
 
     /** Whether the row is refused for what it is itself, so that nothing that comes later can help it. */
     static boolean isAboutRowAlone(SQLException e) {
-        String state = state(e);
-        boolean isOurs = state.startsWith("22SL");
-        return state.startsWith("22") && !isOurs
-                || state.equals("23502")
-                || state.equals("23514")
-                || state.equals("54000");
+        return isAboutValue(e) || ROW_ALONE.contains(state(e));
+    }
+
+    /** Whether a column's type does not take the value. */
+    static boolean isAboutValue(SQLException e) {
+        return state(e).startsWith("22") && !state(e).startsWith("22SL"); // those are ours
     }
 
     /** Whether the row refers to one that is not there, or others refer to it. */

@@ -139,8 +139,10 @@ final class DlqShowCommand implements Callable<Integer> {
         line(out, "letter", TopicNames.deadLetter(record.topic())
                 + (record.letterPlace().isEmpty() ? ", place not known" : "-" + record.letterPlace())
                 + (record.isFromTopic() ? "; brought back from there" : ""));
-        line(out, "lane", "%s, epoch %d, seq %d; source position %s, transaction %d".formatted(
-                letter.lane(), record.epoch(), record.seq(), record.lsn(), record.xid()));
+        line(out, "lane", letter.lane() + (record.lsn().isEmpty()
+                ? "; the record has no number: somebody else wrote it"
+                : ", epoch %d, seq %d; source position %s, transaction %d"
+                        .formatted(record.epoch(), record.seq(), record.lsn(), record.xid())));
         if (letter.isRequested()) {
             line(out, "replay", "asked for, run %d%s".formatted(
                     letter.run().orElse(0), letter.waitsFor().isEmpty() ? "" : "; waits: " + letter.waitsFor()));

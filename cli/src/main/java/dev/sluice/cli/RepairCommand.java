@@ -1,28 +1,22 @@
 package dev.sluice.cli;
 
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.ObjectNode;
-import dev.sluice.apply.RepairStore;
-import dev.sluice.apply.RepairStore.Outcome;
 import dev.sluice.apply.RowPreview;
 import dev.sluice.apply.RowPreview.Row;
-import dev.sluice.apply.RowPreview.Row.State;
 import dev.sluice.config.LaneConfig;
 import dev.sluice.config.PipelineConfig;
 import dev.sluice.config.TableMapping;
+import dev.sluice.divergence.Divergence;
 import dev.sluice.schemas.Failure;
 import dev.sluice.schemas.Stop;
 import dev.sluice.schemas.TableId;
-import java.io.PrintWriter;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.Callable;
-import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -39,21 +33,25 @@ import picocli.CommandLine.Spec;
         description = {
             "Shows how single rows stand on both sides, and which columns differ. Nothing is changed without --execute: then the"
                     + " running `sluice apply` makes them equal to the source while the stream runs, and they are looked at again.",
-            "Rows that the source lacks are removed. For many rows `sluice resync` is faster."
+            "Rows that the source lacks are removed. For many rows `sluice resync` is faster.",
+            "With --from-divergences the rows are those that `sluice compare` has found to differ and no later compare has found"
+                    + " equal. A repaired row counts only once it was compared again."
         },
         exitCodeListHeading = "Exit codes:%n",
         exitCodeList = {
-            " 0:the rows are equal, with --execute: now",
+            " 0:the rows are equal, with --execute: now; or no divergence is open",
             " 1:a row could not be told or repaired, or a database could not be reached",
             " 2:wrong command line, no such table or key",
             " 3:a row differs; --execute makes it equal",
-            "11:`sluice apply` of this version has never run on the target",
+            "11:`sluice apply` of this version has never run on the target, or `sluice compare` has never stored anything there",
             "13:a server refused the credentials",
             "78:wrong configuration"
         })
 final class RepairCommand implements Callable<Integer> {
-    private static final long PATIENCE_NANOS = TimeUnit.MINUTES.toNanos(10);
-    private static final ObjectMapper JSON = new ObjectMapper();
+    /** Rows that are looked at together, with their values in memory. */
+    private static final int LOOKED_AT = 100;
+    /** Rows that are asked for together. */
+    private static final int REPAIRED = 2_000;
 
     @Spec
     private CommandSpec spec;
@@ -61,18 +59,23 @@ final class RepairCommand implements Callable<Integer> {
     @Mixin
     private PipelineOption pipeline;
 
-    @Option(names = "--table", paramLabel = "TABLE", required = true, description = "A source table as in the configuration.")
+    @Option(
+            names = "--table",
+            paramLabel = "TABLE",
+            description = "A source table as in the configuration; with --from-divergences all of them if left out.")
     private String table;
 
     @Option(
             names = "--key",
             paramLabel = "KEY",
-            required = true,
             description = {
                 "A row's key at the source: the value, or of several columns a JSON object of them, '{\"year\": 2026, \"no\": 7}';"
                         + " may be given several times."
             })
-    private List<String> keys;
+    private List<String> keys = List.of();
+
+    @Option(names = "--from-divergences", description = "The rows that `sluice compare` has found to differ.")
+    private boolean isFromDivergences;
 
     @Option(names = "--execute", description = "Have the rows that differ made equal.")
     private boolean isExecuted;
@@ -89,139 +92,121 @@ final class RepairCommand implements Callable<Integer> {
     }
 
     private int run(PipelineConfig config) throws InterruptedException {
-        Map<LaneConfig, List<TableId>> selected = LaneTables.select(config, List.of(table));
-        LaneConfig lane = selected.keySet().iterator().next();
-        TableMapping mapping = lane.tables().stream()
-                .filter(one -> one.source().equals(selected.get(lane).get(0)))
-                .findFirst()
-                .orElseThrow();
+        requireOneWayToNameRows();
+        Map<LaneConfig, List<TableId>> selected = LaneTables.select(config, table == null ? List.of() : List.of(table));
+        RepairOutput printed = new RepairOutput(spec.commandLine(), output.isJson(), hasValues);
+        if (isFromDivergences) {
+            repairDivergences(config, selected, printed);
+        } else {
+            LaneConfig lane = selected.keySet().iterator().next();
+            repairNamed(config, lane, mapping(lane, selected.get(lane).get(0)), printed);
+        }
+        return printed.end();
+    }
+
+    private void requireOneWayToNameRows() {
+        if (isFromDivergences && !keys.isEmpty()) {
+            throw new Failure.Fatal(
+                    Stop.USAGE,
+                    "--key and --from-divergences: both say which rows are meant",
+                    "leave one of them out");
+        }
+        if (!isFromDivergences && (keys.isEmpty() || table == null)) {
+            throw new Failure.Fatal(
+                    Stop.USAGE,
+                    "it is not said which rows are meant",
+                    "name them by --table and --key, or take those that `sluice compare` has found: --from-divergences");
+        }
+    }
+
+    private static TableMapping mapping(LaneConfig lane, TableId source) {
+        return lane.tables().stream().filter(one -> one.source().equals(source)).findFirst().orElseThrow();
+    }
+
+    private void repairNamed(PipelineConfig config, LaneConfig lane, TableMapping mapping, RepairOutput printed)
+            throws InterruptedException {
         try (RowPreview preview = RowPreview.open(config, lane, mapping)) {
             Set<List<String>> canonical = new LinkedHashSet<>();
             keys.forEach(key -> canonical.add(preview.canonical(RepairKeys.parse(key, preview.keyColumns()))));
-            List<Row> rows = look(preview, canonical);
-            if (!isExecuted) {
-                print(mapping.source(), preview.keyColumns(), rows);
-                return exitCode(rows);
-            }
-            List<List<String>> unequal =
-                    rows.stream().filter(row -> !isEqual(row)).map(Row::key).toList();
-            repair(config, lane, mapping.source(), unequal);
-            List<Row> after = look(preview, canonical);
-            print(mapping.source(), preview.keyColumns(), after);
-            return exitCode(after);
+            repair(config, lane, mapping, preview, List.copyOf(canonical), Map.of(), printed);
         }
     }
 
-    private static List<Row> look(RowPreview preview, Set<List<String>> keys) throws InterruptedException {
-        List<Row> rows = new ArrayList<>();
-        for (List<String> key : keys) {
-            rows.add(preview.look(key));
-        }
-        return rows;
-    }
-
-    private static boolean isEqual(Row row) {
-        return row.state() == State.EQUAL || row.state() == State.NOWHERE;
-    }
-
-    private static int exitCode(List<Row> rows) {
-        if (rows.stream().anyMatch(row -> row.state() == State.UNKNOWN)) {
-            return Stop.FAILED.exitCode();
-        }
-        return (rows.stream().allMatch(RepairCommand::isEqual) ? Stop.CLEAN : Stop.DIFFERENT).exitCode();
-    }
-
-    private void repair(PipelineConfig config, LaneConfig lane, TableId source, List<List<String>> unequal)
+    private void repairDivergences(PipelineConfig config, Map<LaneConfig, List<TableId>> selected, RepairOutput printed)
             throws InterruptedException {
-        if (unequal.isEmpty()) {
-            return;
-        }
-        RepairStore store = new RepairStore(config.nameInTarget(lane));
-        try (TargetSession session = TargetSession.open(config)) {
-            if (!session.inTransaction("looking for sluice.repair", RepairStore::isThere)) {
-                throw new Failure.Fatal(
-                        Stop.SETUP,
-                        "target %s has no table sluice.repair: no `sluice apply` of this version has been at work there"
-                                .formatted(config.target().address()),
-                        "start `sluice apply`: it makes the table, and it does the repairing");
+        boolean isAny = false;
+        for (Map.Entry<LaneConfig, List<TableId>> lane : selected.entrySet()) {
+            OpenDivergences open = OpenDivergences.read(config, lane.getKey());
+            if (table == null) {
+                open.unmapped(lane.getKey()).forEach((source, count) -> printed.say(
+                        "%s: %,d divergences are open, but the table is not mapped any more".formatted(source, count)));
             }
-            String by = System.getProperty("user.name") + ", " + config.target().user();
-            List<Long> ids = session.inTransaction("requesting repairs", target -> store.request(target, source, unequal, by));
-            follow(session, store, ids);
+            for (TableId source : lane.getValue()) {
+                if (open.count(source) > 0) {
+                    isAny = true;
+                    repairDivergences(config, lane.getKey(), mapping(lane.getKey(), source), open, printed);
+                }
+            }
+        }
+        if (!isAny) {
+            String where = table == null ? "" : " of " + table;
+            printed.say("no divergence%s is open; `sluice compare` looks for new ones".formatted(where));
+        } else if (isExecuted || !printed.hasDifferent()) {
+            printed.say("a repaired row counts only once it was compared again: `sluice compare`");
+        } else {
+            printed.say("nothing was changed; --execute makes equal what differs");
         }
     }
 
-    private void follow(TargetSession session, RepairStore store, List<Long> ids) throws InterruptedException {
-        PrintWriter err = spec.commandLine().getErr();
-        String said = "";
-        long began = System.nanoTime();
-        while (System.nanoTime() - began < PATIENCE_NANOS) {
-            Map<Long, Outcome> outcomes = session.inTransaction("looking at repairs", target -> store.outcomes(target, ids));
-            String now = String.join("; ", new LinkedHashSet<>(outcomes.values().stream()
-                    .map(Outcome::message)
-                    .filter(message -> !message.isEmpty())
-                    .toList()));
-            if (!now.equals(said)) {
-                said = now;
-                err.println(now);
+    private void repairDivergences(
+            PipelineConfig config, LaneConfig lane, TableMapping mapping, OpenDivergences open, RepairOutput printed)
+            throws InterruptedException {
+        try (RowPreview preview = RowPreview.open(config, lane, mapping)) {
+            Map<List<String>, List<String>> computed = new LinkedHashMap<>();
+            for (Divergence divergence : open.of(mapping.source())) {
+                try {
+                    computed.put(open.key(divergence, preview), open.computed(divergence, mapping));
+                } catch (Failure.Fatal e) {
+                    printed.unnamable(mapping.source(), divergence.key(), e);
+                }
             }
-            if (outcomes.values().stream().noneMatch(outcome -> outcome.state() == RepairStore.State.REQUESTED)) {
-                return;
-            }
-            TimeUnit.MILLISECONDS.sleep(100);
+            repair(config, lane, mapping, preview, List.copyOf(computed.keySet()), computed, printed);
         }
-        throw new Failure.Retryable(
-                "not repaired within 10 minutes; the requests stay, `sluice apply` does them when it can", null);
     }
 
-    private void print(TableId source, List<String> columns, List<Row> rows) {
-        PrintWriter out = spec.commandLine().getOut();
-        if (output.isJson()) {
-            ArrayNode list = JSON.createArrayNode();
-            rows.forEach(row -> list.add(json(source, columns, row)));
-            out.println(list.toPrettyString());
-            return;
-        }
-        for (Row row : rows) {
-            out.println("%s %s: %s".formatted(source, RepairKeys.text(row.key(), columns), words(row)));
-            if (hasValues) {
-                row.differing().forEach(column -> out.println("  %s: source %s, target %s".formatted(
-                        column, value(row.source().orElseThrow().get(column)), value(row.target().orElseThrow().get(column)))));
+    /** @param computed by key, computed columns that differed when they were compared: nobody sees them here */
+    private void repair(
+            PipelineConfig config,
+            LaneConfig lane,
+            TableMapping mapping,
+            RowPreview preview,
+            List<List<String>> rows,
+            Map<List<String>, List<String>> computed,
+            RepairOutput printed)
+            throws InterruptedException {
+        RepairRequests requests = new RepairRequests(config, lane, mapping.source(), spec.commandLine().getErr());
+        for (int from = 0; from < rows.size(); from += REPAIRED) {
+            List<List<String>> some = rows.subList(from, Math.min(rows.size(), from + REPAIRED));
+            if (isExecuted) {
+                List<List<String>> unequal = new ArrayList<>();
+                look(preview, some, row -> {
+                    if (!row.isEqual() || !computed.getOrDefault(row.key(), List.of()).isEmpty()) {
+                        unequal.add(row.key());
+                    }
+                });
+                requests.fulfil(unequal);
             }
+            look(preview, some, row -> printed.row(
+                    mapping.source(),
+                    preview.keyColumns(),
+                    row,
+                    isExecuted ? List.of() : computed.getOrDefault(row.key(), List.of())));
         }
-        out.flush();
     }
 
-    private static String value(String text) {
-        return text == null ? "NULL" : JSON.getNodeFactory().textNode(text).toString();
-    }
-
-    private static String words(Row row) {
-        return switch (row.state()) {
-            case EQUAL -> "equal";
-            case NOWHERE -> "on neither side";
-            case MISSING -> "missing in the target";
-            case EXTRA -> "only in the target";
-            case DIFFERING -> "differs in " + String.join(", ", row.differing());
-            case UNKNOWN -> "unknown: it changes all the time, or the lane does not get to where the source is (`sluice status`)";
-        };
-    }
-
-    private ObjectNode json(TableId source, List<String> columns, Row row) {
-        ObjectNode object = JSON.createObjectNode().put("table", source.toString());
-        ObjectNode key = object.putObject("key");
-        for (int i = 0; i < columns.size(); i++) {
-            key.put(columns.get(i), row.key().get(i));
+    private static void look(RowPreview preview, List<List<String>> rows, Consumer<Row> seen) throws InterruptedException {
+        for (int from = 0; from < rows.size(); from += LOOKED_AT) {
+            preview.look(rows.subList(from, Math.min(rows.size(), from + LOOKED_AT))).forEach(seen);
         }
-        object.put("state", row.state().name().toLowerCase(Locale.ROOT));
-        ObjectNode differing = object.putObject("differing");
-        for (String column : row.differing()) {
-            ObjectNode values = differing.putObject(column);
-            if (hasValues) {
-                values.put("source", row.source().orElseThrow().get(column));
-                values.put("target", row.target().orElseThrow().get(column));
-            }
-        }
-        return object;
     }
 }

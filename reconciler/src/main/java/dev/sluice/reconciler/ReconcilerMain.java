@@ -33,7 +33,8 @@ public final class ReconcilerMain {
             name = "compare",
             description = {
                 "Compares every mapped table of source and target row by row, and the sequences that fill their columns.",
-                "Both must be at rest and everything applied: stop the writers first."
+                "Both must be at rest and everything applied: stop the writers first.",
+                "The keys that differ are stored in sluice.divergence of the target, for `sluice repair --from-divergences`."
             },
             mixinStandardHelpOptions = true,
             exitCodeListHeading = "Exit codes:%n",
@@ -73,13 +74,22 @@ public final class ReconcilerMain {
     }
 
     /**
-     * Compares, and prints the report.
+     * Compares, stores what differs in {@code sluice.divergence} of the target, and prints the report.
      *
      * @return {@link Stop#CLEAN} if everything is equal and no sequence behind, else {@link Stop#DIFFERENT}
      */
     public static Stop compare(PipelineConfig config, PrintWriter out) {
-        ComparisonReport report = new RowComparison(config).run();
-        report.lines().forEach(out::println);
+        return compare(config, StoredDivergences.MOST_KEYS, out);
+    }
+
+    /** @param mostKeys of a table that are stored, the first in the order in which it is compared */
+    public static Stop compare(PipelineConfig config, int mostKeys, PrintWriter out) {
+        ComparisonReport report;
+        try (StoredDivergences divergences = StoredDivergences.open(config, mostKeys)) {
+            report = new RowComparison(config).run(divergences);
+            report.lines().forEach(out::println);
+            divergences.lines().forEach(out::println);
+        }
         SequencesAtRest sequences = SequencesAtRest.compare(config);
         sequences.lines().forEach(out::println);
         out.flush();

@@ -3,6 +3,7 @@ package dev.sluice.reconciler;
 import dev.sluice.catalog.Catalog;
 import dev.sluice.catalog.TableShape;
 import dev.sluice.config.DatabaseConfig;
+import dev.sluice.config.LaneConfig;
 import dev.sluice.config.PipelineConfig;
 import dev.sluice.config.TableMapping;
 import dev.sluice.schemas.Failure;
@@ -39,6 +40,11 @@ public final class RowComparison {
      * @throws Failure.Retryable if a database cannot be reached or the connection is lost
      */
     public ComparisonReport run() {
+        return run(Divergences.NOT_KEPT);
+    }
+
+    /** Tells {@code divergences} of every row that differs, too. */
+    ComparisonReport run(Divergences divergences) {
         List<TableMapping> mappings =
                 config.lanes().stream().flatMap(lane -> lane.tables().stream()).toList();
         try (Connection source = Snapshots.open(config.source());
@@ -48,11 +54,17 @@ public final class RowComparison {
             Map<TableId, TableShape> targets =
                     Catalog.read(target, mappings.stream().map(TableMapping::target).toList());
             List<TableComparison> tables = new ArrayList<>();
-            for (TableMapping mapping : mappings) {
-                TableShape here = shape(sources, mapping.source(), config.source());
-                TableShape there = shape(targets, mapping.target(), config.target());
-                ComputedPairs computed = ComputedPairs.read(config, mapping, here, there);
-                tables.add(compare(new ComparedTable(mapping, here, there, computed), source, target));
+            for (LaneConfig lane : config.lanes()) {
+                for (TableMapping mapping : lane.tables()) {
+                    TableShape here = shape(sources, mapping.source(), config.source());
+                    TableShape there = shape(targets, mapping.target(), config.target());
+                    ComputedPairs computed = ComputedPairs.read(config, mapping, here, there);
+                    ComparedTable table = new ComparedTable(mapping, here, there, computed);
+                    divergences.begin(lane, table);
+                    TableComparison comparison = compare(table, source, target, divergences);
+                    divergences.end(comparison);
+                    tables.add(comparison);
+                }
             }
             return new ComparisonReport(tables);
         } catch (SQLException e) {
@@ -60,10 +72,11 @@ public final class RowComparison {
         }
     }
 
-    private static TableComparison compare(ComparedTable table, Connection source, Connection target) throws SQLException {
+    private static TableComparison compare(ComparedTable table, Connection source, Connection target, Divergences divergences)
+            throws SQLException {
         try (RowStream here = new RowStream(source, table.sourceSql());
                 RowStream there = new RowStream(target, table.targetSql())) {
-            return new TableMerge(table, here, there).run();
+            return new TableMerge(table, here, there, divergences).run();
         }
     }
 

@@ -1,5 +1,6 @@
 package dev.sluice.reconciler;
 
+import dev.sluice.divergence.Divergence;
 import dev.sluice.reconciler.RowDifference.Kind;
 import java.sql.SQLException;
 import java.util.ArrayList;
@@ -14,15 +15,17 @@ final class TableMerge {
     private final ComparedTable table;
     private final RowStream source;
     private final RowStream target;
+    private final Divergences divergences;
     private final Map<Kind, Long> counts = new EnumMap<>(Kind.class);
     private final List<RowDifference> differences = new ArrayList<>();
     private long sourceRows;
     private long targetRows;
 
-    TableMerge(ComparedTable table, RowStream source, RowStream target) {
+    TableMerge(ComparedTable table, RowStream source, RowStream target, Divergences divergences) {
         this.table = table;
         this.source = source;
         this.target = target;
+        this.divergences = divergences;
     }
 
     TableComparison run() throws SQLException {
@@ -48,10 +51,10 @@ final class TableMerge {
         while (source.hasRow() || target.hasRow()) {
             int order = RowStream.compareKeys(source, target, keyWidth);
             if (order < 0) {
-                found(Kind.MISSING, 1, key(source), List.of());
+                found(Kind.MISSING, source, List.of());
                 source.next();
             } else if (order > 0) {
-                found(Kind.EXTRA, 1, key(target), List.of());
+                found(Kind.EXTRA, target, List.of());
                 target.next();
             } else {
                 compareValues(keyWidth);
@@ -71,7 +74,7 @@ final class TableMerge {
             }
         }
         if (!columns.isEmpty()) {
-            found(Kind.DIFFERING, 1, key(source), columns);
+            found(Kind.DIFFERING, source, columns);
         }
     }
 
@@ -83,9 +86,9 @@ final class TableMerge {
             long there = order >= 0 ? Long.parseLong(target.row()[1]) : 0;
             String key = "row of digest " + (order <= 0 ? source : target).row()[0].substring(0, 16);
             if (here > there) {
-                found(Kind.MISSING, here - there, key, List.of());
+                count(Kind.MISSING, here - there, key, List.of());
             } else if (there > here) {
-                found(Kind.EXTRA, there - here, key, List.of());
+                count(Kind.EXTRA, there - here, key, List.of());
             }
             sourceRows += here;
             targetRows += there;
@@ -98,7 +101,21 @@ final class TableMerge {
         }
     }
 
-    private void found(Kind kind, long rows, String key, List<String> columns) {
+    private void found(Kind kind, RowStream stream, List<String> columns) {
+        List<String> key = stream.key(table.key().size());
+        divergences.found(new Divergence(stored(kind), List.copyOf(key), columns));
+        count(kind, 1, text(key), columns);
+    }
+
+    private static Divergence.Kind stored(Kind kind) {
+        return switch (kind) {
+            case MISSING -> Divergence.Kind.MISSING;
+            case EXTRA -> Divergence.Kind.EXTRA;
+            case DIFFERING -> Divergence.Kind.DIFFERENT;
+        };
+    }
+
+    private void count(Kind kind, long rows, String key, List<String> columns) {
         long before = counts.getOrDefault(kind, 0L);
         counts.put(kind, before + rows);
         if (before < RowComparison.LISTED) {
@@ -106,9 +123,8 @@ final class TableMerge {
         }
     }
 
-    private String key(RowStream stream) {
+    private String text(List<String> values) {
         StringJoiner text = new StringJoiner(", ");
-        List<String> values = stream.key(table.key().size());
         for (int i = 0; i < values.size(); i++) {
             text.add(table.key().get(i) + "=" + values.get(i));
         }

@@ -11,5 +11,6 @@ public final class AppliersTables {
     public static void create(Connection target) throws SQLException {
         Progress.createTables(target);
         RereadStore.createTables(target);
+        DeadLetterStore.createTables(target);
     }
 }

@@ -145,7 +145,8 @@ class ChangesIT {
             assertThat(targetFindings(limited))
                     .containsExactly("WARNING GRANT SET ON PARAMETER session_replication_role TO \"writer\";");
             target.execute("CREATE TRIGGER double BEFORE INSERT ON fired FOR EACH ROW EXECUTE FUNCTION double();"
-                    + " GRANT SET ON PARAMETER session_replication_role TO writer");
+                    + " GRANT SET ON PARAMETER session_replication_role TO writer; CREATE SCHEMA sluice AUTHORIZATION writer;"
+                    + " CREATE TABLE sluice.divergence (another_role_has_compared boolean)");
             assertThat(targetFindings(limited)).isEmpty();
 
             pipeline.stop(); // Debezium's metrics know one engine of a lane's name in a JVM

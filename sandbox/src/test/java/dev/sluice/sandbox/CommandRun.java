@@ -3,12 +3,7 @@ package dev.sluice.sandbox;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import dev.sluice.cli.SluiceMain;
-import java.io.PrintWriter;
-import java.io.StringWriter;
 import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 
 /** A {@code sluice} command as a person has run it, in this JVM. */
@@ -22,15 +17,9 @@ record CommandRun(int exitCode, String out, String err) {
 
     /** With another configuration. */
     static CommandRun of(Path configFile, String... words) {
-        StringWriter out = new StringWriter();
-        StringWriter err = new StringWriter();
-        List<String> all = new ArrayList<>(Arrays.asList(words));
-        all.addAll(List.of("-c", configFile.toString()));
-        int exitCode = SluiceMain.command()
-                .setOut(new PrintWriter(out, true))
-                .setErr(new PrintWriter(err, true))
-                .execute(all.toArray(String[]::new));
-        return new CommandRun(exitCode, out.toString(), err.toString());
+        Command command = new Command();
+        int exitCode = command.run(configFile, List.of(words));
+        return new CommandRun(exitCode, command.out(), command.err());
     }
 
     /** What it printed, as a program reads it. */

@@ -3,11 +3,8 @@ package dev.sluice.sandbox;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.sluice.apply.RepairStore;
-import dev.sluice.cli.SluiceMain;
 import dev.sluice.schemas.Stop;
 import dev.sluice.schemas.TableId;
-import java.io.PrintWriter;
-import java.io.StringWriter;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.sql.Statement;
@@ -21,14 +18,12 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
-import picocli.CommandLine;
 
 /** Rows that somebody has damaged in the target are made equal one by one, with the stream running. */
 class RepairIT {
     private static ThreeServers servers;
 
-    private final StringWriter out = new StringWriter();
-    private final StringWriter err = new StringWriter();
+    private final Command sluice = new Command();
 
     @BeforeAll
     static void startServers() {
@@ -41,13 +36,7 @@ class RepairIT {
     }
 
     private int repair(Pipeline pipeline, String... arguments) {
-        out.getBuffer().setLength(0);
-        err.getBuffer().setLength(0);
-        List<String> all = new ArrayList<>(List.of("repair", "-c", pipeline.configFile().toString()));
-        all.addAll(List.of(arguments));
-        CommandLine command = SluiceMain.command();
-        command.setOut(new PrintWriter(out, true)).setErr(new PrintWriter(err, true));
-        return command.execute(all.toArray(new String[0]));
+        return sluice.run(pipeline, "repair", arguments);
     }
 
     @Test
@@ -80,8 +69,8 @@ class RepairIT {
                     UPDATE paper SET title = title || ' ' WHERE no = 'a "b'""");
 
             assertThat(repair(pipeline, "--table", "person", "--key", "1", "--key", "2", "--key", "{\"id\": 7}", "--key", "3", "--key", "9"))
-                    .as(err.toString()).isEqualTo(Stop.DIFFERENT.exitCode());
-            assertThat(out.toString().lines()).containsExactly(
+                    .as(sluice.err()).isEqualTo(Stop.DIFFERENT.exitCode());
+            assertThat(sluice.out().lines()).containsExactly(
                     "public.person {\"id\":\"1\"}: differs in name",
                     "public.person {\"id\":\"2\"}: missing in the target",
                     "public.person {\"id\":\"7\"}: only in the target",
@@ -89,29 +78,29 @@ class RepairIT {
                     "public.person {\"id\":\"9\"}: on neither side");
             assertThat(repair(pipeline, "--table", "paper", "--key", "{\"year\": 2026, \"no\": \"a \\\"b\"}", "--values"))
                     .isEqualTo(Stop.DIFFERENT.exitCode());
-            assertThat(out.toString()).contains("title: source \"first\", target \"first \"");
+            assertThat(sluice.out()).contains("title: source \"first\", target \"first \"");
             assertThat(repair(pipeline, "--table", "price", "--key", "1.000", "-o", "json")).isEqualTo(Stop.DIFFERENT.exitCode());
-            assertThat(out.toString()).contains("\"state\" : \"differing\"", "\"note\"").doesNotContain("one");
+            assertThat(sluice.out()).contains("\"state\" : \"differing\"", "\"note\"").doesNotContain("one");
             assertThat(pipeline.askTarget("SELECT name FROM person WHERE id = 1")).isEqualTo("secret");
 
             assertThat(repair(pipeline, "--table", "person", "--key", "1", "--key", "2", "--key", "7", "--key", "3", "--execute"))
-                    .as(err + "" + out).isZero();
-            assertThat(out.toString()).contains("{\"id\":\"7\"}: on neither side").doesNotContain("differs");
+                    .as(sluice.printed()).isZero();
+            assertThat(sluice.out()).contains("{\"id\":\"7\"}: on neither side").doesNotContain("differs");
             assertThat(repair(pipeline, "--table", "price", "--key", "1.000", "--key", "2.5", "--execute"))
-                    .as(err + "" + out).isZero();
+                    .as(sluice.printed()).isZero();
             assertThat(repair(pipeline, "--table", "paper", "--key", "{\"year\": 2026, \"no\": \"a \\\"b\"}", "--execute"))
-                    .as(err + "" + out).isZero();
+                    .as(sluice.printed()).isZero();
             assertThat(pipeline.askTarget("SELECT own FROM person WHERE id = 1")).isEqualTo("kept");
             assertThat(pipeline.askTarget("SELECT string_agg(state, ' ') FROM sluice.repair")).isEqualTo("done done done done done done");
             pipeline.assertEqual();
 
             assertThat(repair(pipeline, "--table", "person", "--key", "x")).isEqualTo(Stop.USAGE.exitCode());
-            assertThat(err.toString()).contains("'x' is no value of key column id, which is of type integer");
+            assertThat(sluice.err()).contains("'x' is no value of key column id, which is of type integer");
             assertThat(repair(pipeline, "--table", "paper", "--key", "1")).isEqualTo(Stop.USAGE.exitCode());
-            assertThat(err.toString()).contains("--key 1: the key has 2 columns", "'{\"no\": \"…\", \"year\": \"…\"}'");
+            assertThat(sluice.err()).contains("--key 1: the key has 2 columns", "'{\"no\": \"…\", \"year\": \"…\"}'");
             assertThat(repair(pipeline, "--table", "paper", "--key", "{\"no\": 1}")).isEqualTo(Stop.USAGE.exitCode());
             assertThat(repair(pipeline, "--table", "bare", "--key", "1")).isEqualTo(Stop.USAGE.exitCode());
-            assertThat(err.toString()).contains("public.bare has no key", "sluice resync --table public.bare");
+            assertThat(sluice.err()).contains("public.bare has no key", "sluice resync --table public.bare");
         }
     }
 
@@ -129,10 +118,10 @@ class RepairIT {
 
             assertThat(repair(pipeline, "--table", "person", "--key", "1", "--key", "2", "--execute"))
                     .isEqualTo(Stop.DIFFERENT.exitCode());
-            assertThat(out.toString()).contains("{\"id\":\"1\"}: differs in name", "{\"id\":\"2\"}: equal");
-            assertThat(err.toString()).contains("SQLSTATE 23505").doesNotContain("(one)");
+            assertThat(sluice.out()).contains("{\"id\":\"1\"}: differs in name", "{\"id\":\"2\"}: equal");
+            assertThat(sluice.err()).contains("SQLSTATE 23505").doesNotContain("(one)");
 
-            assertThat(repair(pipeline, "--table", "person", "--key", "1", "--key", "9", "--execute")).as(err + "" + out).isZero();
+            assertThat(repair(pipeline, "--table", "person", "--key", "1", "--key", "9", "--execute")).as(sluice.printed()).isZero();
             pipeline.assertEqual();
         }
     }

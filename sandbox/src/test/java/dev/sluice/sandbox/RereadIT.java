@@ -10,6 +10,7 @@ import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Random;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.junit.jupiter.api.AfterAll;
@@ -151,6 +152,46 @@ class RereadIT {
 
             assertThat(pipeline.target().ask("SELECT count(*) FROM sluice.held_table")).isEqualTo("0");
             pipeline.source().execute("UPDATE held SET n = n + 1; INSERT INTO held VALUES (1, 1)");
+            pipeline.requireEqual();
+        }
+    }
+
+    /** More than are taken out at once: the lane goes on in between, and adds rows under the same keys. */
+    @Test
+    void manyRowsThatTheSourceLacksAreTakenOutWhileTheLaneGoesOn() throws SQLException {
+        TableId table = new TableId("public", "swept");
+        try (InProcessPipeline pipeline =
+                servers.pipeline("swept", List.of(TableMapping.identity(table, ThreeServers.LANE)))) {
+            String create = "CREATE TABLE swept (id integer PRIMARY KEY, n integer);";
+            pipeline.source().execute(create);
+            pipeline.target().execute(create);
+            pipeline.start();
+            pipeline.awaitApplied();
+            pipeline.source().execute("INSERT INTO swept SELECT g, g FROM generate_series(1, 5000) g");
+            pipeline.awaitApplied();
+            AtomicBoolean stop = new AtomicBoolean();
+            Random random = new Random(seed);
+            Connection connection = pipeline.source().server().connect(pipeline.source().name());
+            CompletableFuture<Void> writer = CompletableFuture.runAsync(() -> {
+                while (!stop.get()) {
+                    int id = random.nextInt(45_000) - 40_000;
+                    execute(connection, random.nextInt(4) == 0
+                            ? "DELETE FROM swept WHERE id = " + id
+                            : "INSERT INTO swept VALUES (" + id + ", 0) ON CONFLICT (id) DO UPDATE SET n = swept.n + 1");
+                }
+            });
+
+            RereadTables.request(
+                    pipeline.config(),
+                    "resync",
+                    "INSERT INTO swept SELECT -g, -1 FROM generate_series(1, 40000) g ON CONFLICT DO NOTHING;"
+                            + " DELETE FROM swept WHERE id % 3 = 0 AND id > 0",
+                    List.of(table),
+                    20_000);
+            RereadTables.awaitDone(pipeline);
+
+            stop.set(true);
+            writer.join();
             pipeline.requireEqual();
         }
     }

@@ -48,13 +48,17 @@ public final class KafkaPreflight {
     private final KafkaConfig kafka;
     private final TopicNames names;
     private final Set<String> changeTopics = new TreeSet<>();
+    private final Set<String> deadLetterTopics = new TreeSet<>();
     private final Findings findings = new Findings("kafka");
 
     private KafkaPreflight(Admin admin, PipelineConfig config) {
         this.admin = admin;
         this.kafka = config.kafka();
         this.names = config.topics();
-        config.lanes().forEach(lane -> lane.tables().forEach(table -> changeTopics.add(names.change(table.source()))));
+        config.lanes().forEach(lane -> lane.tables().forEach(table -> {
+            changeTopics.add(names.change(table.source()));
+            deadLetterTopics.add(names.deadLetter(table.source()));
+        }));
     }
 
     /**
@@ -110,10 +114,16 @@ public final class KafkaPreflight {
         }
     }
 
-    private Map<String, TopicDescription> existing() throws ExecutionException {
+    private Set<String> all() {
         Set<String> all = new TreeSet<>(changeTopics);
+        all.addAll(deadLetterTopics);
         all.add(names.control());
         all.add(names.checkpoint());
+        return all;
+    }
+
+    private Map<String, TopicDescription> existing() throws ExecutionException {
+        Set<String> all = all();
         Map<String, TopicDescription> found = new TreeMap<>();
         Map<String, KafkaFuture<TopicDescription>> answers = admin.describeTopics(
                         all, new DescribeTopicsOptions().includeAuthorizedOperations(true).timeoutMs(TIMEOUT_MILLIS))
@@ -168,6 +178,7 @@ public final class KafkaPreflight {
 
     private void settings(TopicDescription topic, Config config) {
         boolean checkpoint = topic.name().equals(names.checkpoint());
+        boolean isDeadLetters = deadLetterTopics.contains(topic.name());
         String policy = checkpoint ? "compact" : "delete";
         if (!value(config, "cleanup.policy").equals(policy)) {
             findings.error(
@@ -175,17 +186,28 @@ public final class KafkaPreflight {
                     "cleanup.policy is '%s', must be '%s': %s".formatted(
                             value(config, "cleanup.policy"),
                             policy,
-                            checkpoint ? "the last checkpoint must stay" : "compaction removes records, which makes holes"),
+                            checkpoint
+                                    ? "the last checkpoint must stay"
+                                    : isDeadLetters ? "compaction removes letters" : "compaction removes records, which makes holes"),
                     alter(topic.name(), "cleanup.policy=" + policy));
         }
         if (!checkpoint) {
-            retention(topic.name(), config);
-            if (number(config, "max.message.bytes") < kafka.maxRecordBytes()) {
+            if (isDeadLetters) {
+                letterRetention(topic.name(), config);
+            } else {
+                retention(topic.name(), config);
+            }
+            int needed = isDeadLetters ? kafka.maxDeadLetterBytes() : kafka.maxRecordBytes();
+            if (number(config, "max.message.bytes") < needed) {
                 findings.error(
                         topic.name(),
-                        "max.message.bytes is %s, kafka.maxRecordBytes is %d"
-                                .formatted(value(config, "max.message.bytes"), kafka.maxRecordBytes()),
-                        alter(topic.name(), "max.message.bytes=" + kafka.maxRecordBytes()));
+                        "max.message.bytes is %s, %s"
+                                .formatted(
+                                        value(config, "max.message.bytes"),
+                                        isDeadLetters
+                                                ? "a dead letter may need %d".formatted(needed)
+                                                : "kafka.maxRecordBytes is %d".formatted(needed)),
+                        alter(topic.name(), "max.message.bytes=" + needed));
             }
         }
         int replicas = topic.partitions().get(0).replicas().size();
@@ -216,15 +238,26 @@ public final class KafkaPreflight {
         }
     }
 
+    private void letterRetention(String topic, Config config) {
+        for (String setting : List.of("retention.ms", "retention.bytes")) {
+            if (number(config, setting) >= 0) {
+                findings.warning(
+                        topic,
+                        "%s is %s: Kafka deletes dead letters; the index in the target keeps them"
+                                .formatted(setting, value(config, setting)),
+                        alter(topic, setting + "=-1"));
+            }
+        }
+    }
+
     private void missing(Set<String> existing) throws ExecutionException {
-        Set<String> wanted = new TreeSet<>(changeTopics);
-        wanted.add(names.control());
-        wanted.add(names.checkpoint());
+        Set<String> wanted = all();
         wanted.removeAll(existing);
         List<NewTopic> topics = wanted.stream()
                 .map(topic -> new NewTopic(
                         topic,
-                        Optional.of(changeTopics.contains(topic) ? kafka.partitions() : 1),
+                        Optional.of(
+                                changeTopics.contains(topic) || deadLetterTopics.contains(topic) ? kafka.partitions() : 1),
                         kafka.replicationFactor() < 0 ? Optional.empty() : Optional.of((short) kafka.replicationFactor())))
                 .toList();
         Map<String, KafkaFuture<Void>> answers = admin.createTopics(

@@ -29,16 +29,21 @@ final class TableFit {
     private final TableMapping mapping;
     private final TableShape target;
     private final Findings findings;
+    private final Findings rules;
     private final Predicate<String> isNew;
     private final String alter;
 
     /** A table of which nothing was applied before. */
     TableFit(TableMapping mapping, TableShape target, Findings findings) {
-        this(mapping, target, findings, column -> false);
+        this(mapping, target, findings, findings, column -> false);
     }
 
-    /** @param isNew tells of a source column whether it appeared while the table was already carried */
-    TableFit(TableMapping mapping, TableShape target, Findings findings, Predicate<String> isNew) {
+    /**
+     * @param rules takes what single rows may break and the table as such does not
+     * @param isNew tells of a source column whether it appeared while the table was already carried
+     */
+    TableFit(TableMapping mapping, TableShape target, Findings findings, Findings rules, Predicate<String> isNew) {
+        this.rules = rules;
         this.isNew = isNew;
         this.mapping = mapping;
         this.target = target;
@@ -134,7 +139,7 @@ final class TableFit {
                     alter + "ALTER COLUMN %s TYPE %s;".formatted(TableId.quote(name), from.type()));
         }
         if (to.notNull() && !from.notNull() && !to.generated()) {
-            findings.warning(
+            rules.warning(
                     target.id(),
                     "column '%s' is NOT NULL, at the source it is not: a row without it cannot be applied".formatted(name),
                     alter + "ALTER COLUMN %s DROP NOT NULL;".formatted(TableId.quote(name)));
@@ -195,7 +200,7 @@ final class TableFit {
             boolean implied = source.uniqueIndexes().stream().map(this::targetColumns).anyMatch(index::containsAll)
                     || !key.isEmpty() && index.containsAll(key);
             if (!implied) {
-                findings.warning(
+                rules.warning(
                         target.id(),
                         "(%s) must be unique, at the source it need not be: a second row with the same cannot be applied"
                                 .formatted(String.join(", ", index)),

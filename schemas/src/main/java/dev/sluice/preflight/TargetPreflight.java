@@ -53,7 +53,8 @@ public final class TargetPreflight {
     }
 
     /**
-     * How the rows of a table that has been carried do not fit any more: columns, types, enums, key.
+     * How the rows of a table that has been carried do not fit any more: columns, types, enums, key. Not what single rows may
+     * break.
      *
      * @param source without it nothing can be said
      */
@@ -68,14 +69,17 @@ public final class TargetPreflight {
                 // a column that is new and left out keeps no row from being written
                 TableMapping following = mapping.with(new TablePolicy(
                         NewColumns.ADD, mapping.policy().truncate(), mapping.policy().triggers()));
-                preflight.fit(following, from, to, Carried.read(target, config, lane), new Enums(source, target));
+                preflight.fit(
+                        following, from, to, new Findings("target"), Carried.read(target, config, lane), new Enums(source, target));
             }
         }
         return preflight.findings.list();
     }
 
-    private void fit(TableMapping mapping, TableShape from, TableShape to, Carried carried, Enums enums) throws SQLException {
-        TableFit fit = new TableFit(mapping, to, findings, column -> carried.isNew(mapping.source(), column));
+    private void fit(
+            TableMapping mapping, TableShape from, TableShape to, Findings rules, Carried carried, Enums enums)
+            throws SQLException {
+        TableFit fit = new TableFit(mapping, to, findings, rules, column -> carried.isNew(mapping.source(), column));
         fit.columns(from);
         fit.keys(from);
         fit.transforms(source.orElseThrow(), from, target);
@@ -150,7 +154,9 @@ public final class TargetPreflight {
                        pg_catalog.has_database_privilege(current_database(), 'CREATE'),
                        ARRAY(SELECT c.relname::text FROM pg_catalog.pg_class c
                              JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace AND n.nspname = 'sluice'
-                             WHERE c.relkind IN ('r', 'p') AND EXISTS (
+                             WHERE c.relkind IN ('r', 'p')
+                               AND c.relname <> 'divergence' -- not the lane's: whoever compares may have made it
+                               AND EXISTS (
                                  SELECT FROM unnest('{SELECT,INSERT,UPDATE,DELETE}'::text[]) AS p
                                  WHERE NOT pg_catalog.has_table_privilege(c.oid, p))
                              ORDER BY 1)""",
@@ -199,7 +205,7 @@ public final class TargetPreflight {
                 table(to, access.get(to.id()));
                 new TableFit(mapping, to, findings).constants(target);
                 if (from.isPresent()) {
-                    fit(mapping, from.get(), to, carried, enums);
+                    fit(mapping, from.get(), to, findings, carried, enums);
                 }
             }
         }

@@ -1,0 +1,477 @@
+package dev.sluice.sandbox;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.sluice.config.ApplyConfig;
+import dev.sluice.config.PipelineConfig;
+import dev.sluice.config.TableMapping;
+import dev.sluice.schemas.DeadLetterHeaders;
+import dev.sluice.schemas.Failure;
+import dev.sluice.schemas.Headers;
+import dev.sluice.schemas.Stop;
+import dev.sluice.schemas.TableId;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Properties;
+import java.util.stream.Stream;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.header.Header;
+import org.apache.kafka.common.serialization.ByteArrayDeserializer;
+import org.apache.kafka.common.serialization.ByteArraySerializer;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/** Rows that the target can never take are parked in order, everything else goes on, and a replay makes both sides equal. */
+class DeadLetterIT {
+    /** In no log. */
+    private static final String CANARY = "canary-88213";
+
+    private static final String TABLES =
+            """
+            CREATE TABLE shelf (id int PRIMARY KEY, name text);
+            CREATE TABLE item (id int PRIMARY KEY, shelf_id int, name text, count int, photo text);
+            CREATE TABLE note (line text);
+            ALTER TABLE note REPLICA IDENTITY FULL;
+            ALTER TABLE item ALTER photo SET STORAGE EXTERNAL""";
+
+    /** What the target forbids and the source does not. */
+    private static final String RULES =
+            """
+            ALTER TABLE item ADD CONSTRAINT shelf_is_there FOREIGN KEY (shelf_id) REFERENCES shelf DEFERRABLE;
+            ALTER TABLE item ADD CONSTRAINT not_negative CHECK (count >= 0);
+            ALTER TABLE item ADD CONSTRAINT one_name UNIQUE (name);
+            ALTER TABLE shelf ADD CONSTRAINT short_name CHECK (length(name) < 30);
+            ALTER TABLE note ADD CONSTRAINT no_bang CHECK (line NOT LIKE '%!')""";
+
+    private static final String NO_RULES =
+            """
+            ALTER TABLE item DROP CONSTRAINT not_negative, DROP CONSTRAINT one_name;
+            ALTER TABLE shelf DROP CONSTRAINT short_name;
+            ALTER TABLE note DROP CONSTRAINT no_bang""";
+
+    private static ThreeServers servers;
+
+    private LogLines log;
+
+    @BeforeAll
+    static void startServers() {
+        servers = ThreeServers.start();
+    }
+
+    @AfterAll
+    static void stopServers() {
+        servers.close();
+    }
+
+    @BeforeEach
+    void listen() {
+        log = LogLines.open();
+    }
+
+    @AfterEach
+    void noValueIsInTheLog() {
+        log.close();
+        assertThat(log.with(CANARY)).isEmpty();
+    }
+
+    // ---- which rows are parked
+
+    @Test
+    void aRowThatIsRefusedIsParkedAndItsTransactionGoesOn() {
+        try (InProcessPipeline pipeline = running("parked")) {
+            pipeline.source().execute("INSERT INTO shelf VALUES (1, 'a'); INSERT INTO item VALUES (1, 1, 'good', 1), (2, 1, '%s', -1), (3, 1, 'too', 2)"
+                    .formatted(CANARY));
+            pipeline.source().execute("INSERT INTO item VALUES (4, 1, 'after', 4)");
+            pipeline.awaitApplied();
+
+            assertThat(pipeline.target().ask("SELECT string_agg(id::text, ' ' ORDER BY id) FROM item")).isEqualTo("1 3 4");
+            assertThat(Letters.of(pipeline)).containsExactly("item [2] upsert open check_violation not_negative");
+            requireEqualAfterReplay(pipeline);
+        }
+    }
+
+    @Test
+    void rowsThatReferToAParkedOneAreParkedToo() {
+        try (InProcessPipeline pipeline = running("children")) {
+            pipeline.source().execute("INSERT INTO shelf VALUES (1, 'a shelf with a name that is far too long'), (2, 'b');"
+                    + " INSERT INTO item VALUES (1, 1, 'x', 1), (2, 2, 'y', 1)");
+            pipeline.source().execute("INSERT INTO item VALUES (3, 1, 'z', 1)");
+            pipeline.awaitApplied();
+
+            assertThat(Letters.of(pipeline)).containsExactly(
+                    "shelf [1] upsert open check_violation short_name",
+                    "item [1] upsert open foreign_key_violation shelf_is_there",
+                    "item [3] upsert open foreign_key_violation shelf_is_there");
+            requireEqualAfterReplay(pipeline);
+        }
+    }
+
+    @Test
+    void aUniqueValueThatTheTargetDoesNotHandOver() {
+        try (InProcessPipeline pipeline = running("unique")) {
+            pipeline.source().execute("INSERT INTO item VALUES (1, NULL, 'x', 1), (2, NULL, 'x', 1), (3, NULL, 'y', 1)");
+            pipeline.source().execute("UPDATE item SET name = 'y' WHERE id = 1");
+            pipeline.awaitApplied();
+
+            assertThat(Letters.of(pipeline)).containsExactly(
+                    "item [2] upsert open unique_violation one_name", "item [1] upsert open unique_violation one_name");
+            requireEqualAfterReplay(pipeline);
+        }
+    }
+
+    // ---- later changes of the row
+
+    @Test
+    void aLaterWholeRowSupersedesAndAPartialOneWaitsBehind() {
+        try (InProcessPipeline pipeline = running("later")) {
+            pipeline.source().execute("INSERT INTO item SELECT n, NULL, 'item ' || n, 1, repeat(md5(n::text), 400) FROM generate_series(1, 4) AS n");
+            pipeline.source().execute("UPDATE item SET count = -1 WHERE id IN (1, 2, 3)");
+            pipeline.awaitApplied();
+            pipeline.source().execute("UPDATE item SET name = 'behind' WHERE id = 1");
+            pipeline.source().execute("UPDATE item SET name = 'whole', count = 5, photo = repeat('x', 9000) WHERE id = 2");
+            pipeline.source().execute("DELETE FROM item WHERE id = 3");
+            pipeline.source().execute("UPDATE item SET count = -4, photo = 'short' WHERE id = 4");
+            pipeline.source().execute("UPDATE item SET count = -5, photo = 'shorter' WHERE id = 4");
+            pipeline.awaitApplied();
+
+            assertThat(Letters.of(pipeline)).containsExactly(
+                    "item [1] patch open check_violation not_negative",
+                    "item [2] patch superseded check_violation not_negative",
+                    "item [3] patch superseded check_violation not_negative",
+                    "item [1] patch behind behind null",
+                    "item [4] upsert superseded check_violation not_negative",
+                    "item [4] upsert open check_violation not_negative");
+            assertThat(pipeline.target().ask("SELECT string_agg(id || name || count, ' ' ORDER BY id) FROM item"))
+                    .isEqualTo("1item 11 2whole5 4item 41");
+            requireEqualAfterReplay(pipeline);
+        }
+    }
+
+    @Test
+    void aChangeOfKeyOfAParkedRowKeepsTheChainInOrder() {
+        try (InProcessPipeline pipeline = running("moved")) {
+            pipeline.source().execute("INSERT INTO item SELECT n, NULL, 'item ' || n, 1, repeat(md5(n::text), 400) FROM generate_series(1, 3) AS n");
+            pipeline.awaitApplied();
+            pipeline.source().execute("UPDATE item SET count = -1 WHERE id = 1");
+            pipeline.source().execute("UPDATE item SET id = 11 WHERE id = 1");
+            pipeline.source().execute("INSERT INTO item VALUES (1, NULL, 'new one', 7)");
+            pipeline.source().execute("UPDATE item SET count = 3 WHERE id = 11");
+            pipeline.awaitApplied();
+
+            assertThat(Letters.of(pipeline)).containsExactly(
+                    "item [1] patch open check_violation not_negative",
+                    "item [11] move behind behind null",
+                    "item [1] upsert behind behind null",
+                    "item [11] patch behind behind null");
+            requireEqualAfterReplay(pipeline);
+        }
+    }
+
+    @Test
+    void aTruncationSupersedesAllOfItsTable() {
+        try (InProcessPipeline pipeline = running("truncated")) {
+            pipeline.source().execute("INSERT INTO item VALUES (1, NULL, 'x', -1), (2, NULL, 'y', 1); INSERT INTO note VALUES ('no!')");
+            pipeline.source().execute("INSERT INTO shelf VALUES (1, repeat('long', 20))");
+            pipeline.awaitApplied();
+            pipeline.source().execute("TRUNCATE item, note");
+            pipeline.source().execute("INSERT INTO item VALUES (3, NULL, 'z', 1)");
+            pipeline.awaitApplied();
+
+            assertThat(Letters.of(pipeline)).containsExactly(
+                    "item [1] upsert superseded check_violation not_negative",
+                    "note - row superseded check_violation no_bang",
+                    "shelf [1] upsert open check_violation short_name");
+            requireEqualAfterReplay(pipeline);
+        }
+    }
+
+    @Test
+    void rowsWithoutAKeyComeRightInTheirOrder() {
+        try (InProcessPipeline pipeline = running("keyless")) {
+            pipeline.source().execute("INSERT INTO note VALUES ('a!'), ('b'), ('b'), ('c')");
+            pipeline.source().execute("UPDATE note SET line = 'd' WHERE line = 'a!'");
+            pipeline.source().execute("DELETE FROM note WHERE line = 'd'; INSERT INTO note VALUES ('e!')");
+            pipeline.awaitApplied();
+
+            assertThat(Letters.of(pipeline)).containsExactly(
+                    "note - row open check_violation no_bang",
+                    "note - row open missing_row null",
+                    "note - row open missing_row null",
+                    "note - row open check_violation no_bang");
+            requireEqualAfterReplay(pipeline);
+        }
+    }
+
+    @Test
+    void aReplayBeforeTheCauseIsMendedChangesNothingButTheCount() {
+        try (InProcessPipeline pipeline = running("again")) {
+            pipeline.source().execute("INSERT INTO item SELECT n, NULL, 'item ' || n, 1, repeat(md5(n::text), 400) FROM generate_series(1, 2) AS n");
+            pipeline.awaitApplied();
+            pipeline.source().execute("UPDATE item SET count = -1 WHERE id = 1");
+            pipeline.source().execute("UPDATE item SET name = 'behind' WHERE id = 1");
+            pipeline.awaitApplied();
+
+            long run = Letters.replayAll(pipeline);
+
+            assertThat(Letters.of(pipeline)).containsExactly(
+                    "item [1] patch open check_violation not_negative", "item [1] patch behind behind null");
+            assertThat(pipeline.target().ask("SELECT string_agg(attempts::text, ' ' ORDER BY id) FROM sluice.dead_letter")).isEqualTo("2 1");
+            assertThat(pipeline.target().ask("SELECT result FROM sluice.audit WHERE id = " + run))
+                    .isEqualTo("0 replayed, 0 superseded, 2 refused again");
+            assertThat(pipeline.target().ask("SELECT name || count FROM item WHERE id = 1")).isEqualTo("item 11");
+            requireEqualAfterReplay(pipeline);
+        }
+    }
+
+    // ---- large transactions, many letters
+
+    @Test
+    void ofATransactionLargerThanABatchOnlyTheBadRowsAreParked() {
+        try (InProcessPipeline pipeline = running("large")) {
+            pipeline.source().execute("INSERT INTO item SELECT n, NULL, 'item ' || n, CASE WHEN n % 100 = 7 THEN -1 ELSE 1 END"
+                    + " FROM generate_series(1, 3000) AS n");
+            pipeline.awaitApplied();
+
+            assertThat(Letters.of(pipeline)).hasSize(30).allMatch(letter -> letter.endsWith("07] upsert open check_violation not_negative")
+                    || letter.equals("item [7] upsert open check_violation not_negative"));
+            assertThat(pipeline.target().ask("SELECT count(*) FROM item")).isEqualTo("2970");
+            requireEqualAfterReplay(pipeline);
+        }
+    }
+
+    @Test
+    void tooManyLettersStopTheLaneBeforeTheirTransactionUntilSomebodyResumesIt() {
+        try (InProcessPipeline pipeline = running("breaker")) {
+            pipeline.source().execute("INSERT INTO item SELECT n, NULL, 'item ' || n, 1 FROM generate_series(1, 150) AS n");
+            pipeline.awaitApplied();
+            pipeline.source().execute("UPDATE item SET count = -1 WHERE id <= 40");
+            pipeline.awaitApplied();
+            pipeline.source().execute("UPDATE item SET count = -2 WHERE id > 40");
+
+            pipeline.await("an open breaker", () -> pipeline.target().ask("SELECT to_regclass('sluice.breaker')").equals("sluice.breaker")
+                    && !pipeline.target().ask("SELECT reason FROM sluice.breaker WHERE resumed_at IS NULL").isEmpty());
+            assertThat(pipeline.target().ask("SELECT reason FROM sluice.breaker"))
+                    .isEqualTo("more than 100 dead letters within a minute (apply.deadLettersPerMinute), the last of public.item:"
+                            + " check_violation, constraint not_negative");
+            assertThat(Letters.of(pipeline)).hasSize(40);
+
+            pipeline.stopApply(); // a restart does not let it go on
+            pipeline.startApply();
+            pipeline.await("the lane stands", () -> !log.with("sluice resume").isEmpty());
+            pipeline.target().execute(NO_RULES);
+            pipeline.target().execute("UPDATE sluice.breaker SET resumed_at = clock_timestamp()");
+            pipeline.awaitApplied();
+            assertThat(Letters.of(pipeline)).hasSize(40);
+            Letters.replayAll(pipeline);
+            pipeline.requireEqual();
+        }
+    }
+
+    @Test
+    void whereNoRowIsParkedTheLaneStopsAtTheFirst() {
+        try (InProcessPipeline pipeline = running("none")) {
+            pipeline.stopApply();
+            pipeline.source().execute("INSERT INTO item VALUES (1, NULL, '%s', -1)".formatted(CANARY));
+            pipeline.startApply(withLetters(pipeline.config(), 0));
+
+            Failure.Fatal failure = pipeline.applyFailure();
+            assertThat(failure.stop()).isEqualTo(Stop.POISON);
+            assertThat(failure.getMessage()).contains("public.item", "not_negative", "[1]").doesNotContain(CANARY);
+            pipeline.startApply();
+            pipeline.awaitApplied();
+            assertThat(Letters.of(pipeline)).hasSize(1);
+            requireEqualAfterReplay(pipeline);
+        }
+    }
+
+    // ---- the topic
+
+    @Test
+    void theTopicHasTheRecordByteForByteWithHeadersThatSayWhy() {
+        try (InProcessPipeline pipeline = running("topic")) {
+            pipeline.source().execute("INSERT INTO item VALUES (1, NULL, '%s', -1)".formatted(CANARY));
+            pipeline.awaitApplied();
+
+            ConsumerRecord<byte[], byte[]> letter = records("topic.public.item.dlq").get(0);
+            ConsumerRecord<byte[], byte[]> original = records("topic.public.item").get(0);
+            assertThat(records("topic.public.item.dlq")).hasSize(1);
+            assertThat(letter.key()).isEqualTo(original.key());
+            assertThat(letter.value()).isEqualTo(original.value());
+            assertThat(header(letter, Headers.SEQ)).isEqualTo(header(original, Headers.SEQ));
+            assertThat(header(letter, DeadLetterHeaders.TOPIC)).isEqualTo("topic.public.item");
+            assertThat(header(letter, DeadLetterHeaders.OFFSET)).isEqualTo(Long.toString(original.offset()));
+            assertThat(header(letter, DeadLetterHeaders.ERROR_CLASS)).isEqualTo("check_violation");
+            assertThat(header(letter, DeadLetterHeaders.SQLSTATE)).isEqualTo("23514");
+            assertThat(header(letter, DeadLetterHeaders.CONSTRAINT)).isEqualTo("not_negative");
+            assertThat(header(letter, DeadLetterHeaders.TABLE)).isEqualTo("public.item");
+            assertThat(letter.headers().toArray()).extracting(it -> new String(it.value(), StandardCharsets.UTF_8))
+                    .noneMatch(value -> value.contains(CANARY));
+            requireEqualAfterReplay(pipeline);
+        }
+    }
+
+    @Test
+    void withoutItsTopicTheLaneStopsAndSkipsNothing() throws Exception {
+        try (InProcessPipeline pipeline = running("no_topic");
+                Admin admin = Admin.create(Map.of("bootstrap.servers", servers.kafka().bootstrapServers()))) {
+            admin.deleteTopics(List.of("no_topic.public.item.dlq")).all().get();
+            pipeline.source().execute("INSERT INTO item VALUES (1, NULL, 'x', -1)");
+
+            Failure.Fatal failure = pipeline.applyFailure();
+
+            assertThat(failure.stop()).isEqualTo(Stop.SETUP);
+            assertThat(failure.getMessage()).contains("dead-letter topic 'no_topic.public.item.dlq' does not exist");
+            assertThat(failure.remedy()).contains("kafka-topics.sh", "--create --topic no_topic.public.item.dlq");
+            assertThat(pipeline.target().ask("SELECT count(*) FROM sluice.dead_letter")).isEqualTo("0");
+            pipeline.stopCapture();
+            pipeline.start();
+            pipeline.awaitApplied();
+            assertThat(Letters.of(pipeline)).hasSize(1);
+            requireEqualAfterReplay(pipeline);
+        }
+    }
+
+    @Test
+    void aRecordThatIsNoEventIsParkedAndTheLaneGoesOn() throws Exception {
+        try (InProcessPipeline pipeline = running("unreadable")) {
+            pipeline.source().execute("INSERT INTO item VALUES (1, NULL, 'x', 1)");
+            pipeline.awaitApplied();
+            pipeline.stopApply();
+            pipeline.source().execute("INSERT INTO item VALUES (2, NULL, 'y', 1), (3, NULL, 'z', 1), (4, NULL, 'w', 1)");
+            pipeline.source().execute("UPDATE item SET count = 9 WHERE id = 3");
+            pipeline.await("four records and the update", () -> records("unreadable.public.item").size() == 5);
+            spoil(pipeline, 2, 3);
+
+            pipeline.startApply();
+            pipeline.awaitApplied();
+
+            assertThat(Letters.of(pipeline)).containsExactly("item [3] unreadable superseded unreadable null");
+            pipeline.requireEqual();
+        }
+    }
+
+    @Test
+    void aRecordOfSomebodyElseIsParkedAndTheLaneGoesOn() throws Exception {
+        try (InProcessPipeline pipeline = running("foreign")) {
+            try (KafkaProducer<byte[], byte[]> producer = producer()) {
+                producer.send(new ProducerRecord<>("foreign.public.item", 1, null, CANARY.getBytes(StandardCharsets.UTF_8))).get();
+            }
+            pipeline.source().execute("INSERT INTO item VALUES (1, NULL, 'x', 1)");
+            pipeline.await("a letter", () -> Letters.of(pipeline).size() == 1);
+            pipeline.requireEqual();
+            pipeline.stopApply();
+            pipeline.target().execute("DELETE FROM sluice.progress_offset"); // the topics are read from their beginning
+            pipeline.startApply();
+            pipeline.source().execute("INSERT INTO item VALUES (2, NULL, 'y', 1)");
+            pipeline.requireEqual();
+
+            assertThat(Letters.of(pipeline)).containsExactly("item - unreadable open unreadable null");
+            assertThat(records("foreign.public.item.dlq")).hasSize(1).allMatch(
+                    letter -> new String(letter.value(), StandardCharsets.UTF_8).equals(CANARY));
+        }
+    }
+
+    /** As if somebody had written nonsense over one change of the topic: the same record with another value. */
+    private void spoil(InProcessPipeline pipeline, int which, int id) throws Exception {
+        String topic = "unreadable.public.item";
+        List<ConsumerRecord<byte[], byte[]>> records = records(topic).stream()
+                .filter(record -> new String(record.key(), StandardCharsets.UTF_8).contains(Integer.toString(id)))
+                .toList();
+        ConsumerRecord<byte[], byte[]> first = records.get(0);
+        assertThat(which).isPositive();
+        try (Admin admin = Admin.create(Map.of("bootstrap.servers", servers.kafka().bootstrapServers()))) {
+            List<ConsumerRecord<byte[], byte[]>> partition = records(topic).stream()
+                    .filter(record -> record.partition() == first.partition() && record.offset() >= first.offset())
+                    .toList();
+            admin.deleteRecords(Map.of(
+                            new TopicPartition(topic, first.partition()),
+                            org.apache.kafka.clients.admin.RecordsToDelete.beforeOffset(first.offset() + partition.size())))
+                    .all()
+                    .get();
+            try (KafkaProducer<byte[], byte[]> producer = producer()) {
+                for (ConsumerRecord<byte[], byte[]> record : partition) {
+                    byte[] value = record == partition.get(0) || record.offset() == first.offset()
+                            ? "{\"after\": nonsense".getBytes(StandardCharsets.UTF_8)
+                            : record.value();
+                    producer.send(new ProducerRecord<>(topic, record.partition(), record.key(), value, record.headers())).get();
+                }
+            }
+        }
+    }
+
+    private static KafkaProducer<byte[], byte[]> producer() {
+        Properties settings = new Properties();
+        settings.put("bootstrap.servers", servers.kafka().bootstrapServers());
+        return new KafkaProducer<>(settings, new ByteArraySerializer(), new ByteArraySerializer());
+    }
+
+    // ---- helpers
+
+    private static InProcessPipeline running(String name) {
+        List<TableMapping> tables = Stream.of("shelf", "item", "note")
+                .map(table -> TableMapping.identity(TableId.parse(table), ThreeServers.LANE))
+                .toList();
+        InProcessPipeline pipeline = servers.pipeline(name, tables);
+        pipeline.source().execute(TABLES);
+        pipeline.target().execute(TABLES);
+        pipeline.target().execute(RULES);
+        pipeline.start();
+        pipeline.awaitApplied();
+        return pipeline;
+    }
+
+    static PipelineConfig withLetters(PipelineConfig config, int perMinute) {
+        ApplyConfig apply = config.apply();
+        return new PipelineConfig(
+                config.name(),
+                config.source(),
+                config.target(),
+                config.kafka(),
+                config.lanes(),
+                config.capture(),
+                new ApplyConfig(apply.batchRows(), apply.batchBytes(), apply.linger(), apply.statementTimeout(), perMinute));
+    }
+
+    private static void requireEqualAfterReplay(InProcessPipeline pipeline) {
+        pipeline.target().execute(NO_RULES);
+        Letters.replayAll(pipeline);
+        assertThat(pipeline.target().ask("SELECT count(*) FROM sluice.dead_letter WHERE state IN ('open', 'behind')")).isEqualTo("0");
+        pipeline.requireEqual();
+    }
+
+    private static String header(ConsumerRecord<byte[], byte[]> record, String name) {
+        Header header = record.headers().lastHeader(name);
+        return header == null ? null : new String(header.value(), StandardCharsets.UTF_8);
+    }
+
+    /** Everything that stands on a topic. */
+    private static List<ConsumerRecord<byte[], byte[]>> records(String topic) {
+        Properties settings = new Properties();
+        settings.put("bootstrap.servers", servers.kafka().bootstrapServers());
+        List<ConsumerRecord<byte[], byte[]>> records = new ArrayList<>();
+        try (KafkaConsumer<byte[], byte[]> consumer =
+                new KafkaConsumer<>(settings, new ByteArrayDeserializer(), new ByteArrayDeserializer())) {
+            List<TopicPartition> partitions = consumer.partitionsFor(topic).stream()
+                    .map(info -> new TopicPartition(topic, info.partition()))
+                    .toList();
+            consumer.assign(partitions);
+            consumer.seekToBeginning(partitions);
+            Map<TopicPartition, Long> ends = consumer.endOffsets(partitions);
+            while (ends.entrySet().stream().anyMatch(end -> consumer.position(end.getKey()) < end.getValue())) {
+                consumer.poll(Duration.ofMillis(200)).forEach(records::add);
+            }
+        }
+        return records;
+    }
+}
