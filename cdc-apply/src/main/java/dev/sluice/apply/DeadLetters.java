@@ -135,11 +135,21 @@ public final class DeadLetters {
      *
      * @param oldest empty if nothing does
      * @param tables how many letters each source table has that are not closed
+     * @param waiting the lane waits for something that passes by itself
      */
     public record Standing(
-            long open, long behind, Optional<Instant> oldest, Map<TableId, Long> tables, Optional<Breaker> breaker) {
-        public static final Standing NOTHING = new Standing(0, 0, Optional.empty(), Map.of(), Optional.empty());
+            long open,
+            long behind,
+            Optional<Instant> oldest,
+            Map<TableId, Long> tables,
+            Optional<Breaker> breaker,
+            Optional<Waiting> waiting) {
+        public static final Standing NOTHING =
+                new Standing(0, 0, Optional.empty(), Map.of(), Optional.empty(), Optional.empty());
     }
+
+    /** A lane waits: for a lock, a full disk, Kafka. */
+    public record Waiting(String lane, Instant since, String reason) {}
 
     /** A lane is stopped, since it would have parked too much. */
     public record Breaker(String lane, String reason, Instant opened) {}
@@ -312,7 +322,18 @@ public final class DeadLetters {
                 }
             }
         }
-        return new Standing(open, behind, oldest, tables, breakers(target).stream().findFirst());
+        return new Standing(
+                open, behind, oldest, tables, breakers(target).stream().findFirst(), waiting(target).stream().findFirst());
+    }
+
+    /** Lanes that wait for something that passes by itself. */
+    public List<Waiting> waiting(Connection target) throws SQLException {
+        List<Waiting> waiting = new ArrayList<>();
+        for (String lane : lanes) {
+            BlockedLane.read(target, lane).ifPresent(blocked ->
+                    waiting.add(new Waiting(lane, blocked.since(), blocked.reason())));
+        }
+        return waiting;
     }
 
     /** Lanes that are stopped. */

@@ -107,6 +107,9 @@ final class ReplayFollower {
                         .formatted(session.laneName(breaker.lane()), breaker.reason()));
             }
         }
+        session.letters().waiting(target).stream()
+                .filter(waiting -> runs.containsValue(waiting.lane()))
+                .forEach(waiting -> troubles.add("lane %s waits: %s".formatted(session.laneName(waiting.lane()), waiting.reason())));
         for (String lane : new TreeSet<>(runs.values())) {
             if (!LaneStatus.isAtWork(target, lane)) {
                 troubles.add("no apply is at work on lane %s; start `sluice apply`, it does the replaying"

@@ -39,6 +39,8 @@ final class StatusReport {
                 line(text, "stopped", "%s ago: %s".formatted(since(lane, breaker.opened()), breaker.reason()));
                 line(text, "", "cure: mend what refuses the rows (`sluice dlq list --by constraint`), then `sluice resume`");
             });
+            lane.letters().waiting().ifPresent(waiting ->
+                    line(text, "waits", "for %s: %s".formatted(since(lane, waiting.since()), waiting.reason())));
             lane.letters().oldest().ifPresent(oldest -> line(text, "parked", parked(lane, oldest)));
             lane.held().forEach(held -> held(text, lane, held));
             lane.rereads().forEach(table -> line(
@@ -171,6 +173,11 @@ final class StatusReport {
                         .put("openedAt", breaker.opened().toString())
                         .put("cure", "sluice resume"),
                 () -> letters.putNull("breaker"));
+        lane.letters().waiting().ifPresentOrElse(
+                waiting -> json.putObject("waits")
+                        .put("reason", waiting.reason())
+                        .put("since", waiting.since().toString()),
+                () -> json.putNull("waits"));
         ArrayNode held = json.putArray("held");
         lane.held().forEach(table -> held.addObject()
                 .put("table", table.source().toString())

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.sluice.apply.DeadLetters.Breaker;
 import dev.sluice.apply.DeadLetters.Standing;
+import dev.sluice.apply.DeadLetters.Waiting;
 import dev.sluice.apply.LaneStatus;
 import dev.sluice.apply.LaneStatus.Applied;
 import dev.sluice.apply.LaneStatus.Held;
@@ -105,9 +106,14 @@ class StatusReportTest {
     @Test
     void parkedChangesAreCountedAndAStoppedLaneNeedsAPerson() {
         LaneStatus inStep = new LaneStatus(true, Optional.of(APPLIED), List.of(), done(CUSTOMERS, ORDERS, PAYMENTS), NOW);
-        Standing parked = new Standing(2, 1, Optional.of(NOW.minusSeconds(90)), Map.of(ORDERS, 3L), Optional.empty());
+        Standing parked = new Standing(2, 1, Optional.of(NOW.minusSeconds(90)), Map.of(ORDERS, 3L), Optional.empty(), Optional.empty());
         Standing stopped = new Standing(
-                2, 1, Optional.of(NOW), Map.of(ORDERS, 3L), Optional.of(new Breaker("shop.main", "too many", NOW.minusSeconds(5))));
+                2,
+                1,
+                Optional.of(NOW),
+                Map.of(ORDERS, 3L),
+                Optional.of(new Breaker("shop.main", "too many", NOW.minusSeconds(5))),
+                Optional.of(new Waiting("shop.main", NOW.minusSeconds(7), "disk full")));
 
         assertThat(report(inStep, parked).needsPerson()).isFalse();
         assertThat(report(inStep, parked).table())
@@ -115,7 +121,7 @@ class StatusReportTest {
                 .contains("  state       not yet a state that the source had: public.orders (3 parked changes); the other tables are\n");
         assertThat(report(inStep, stopped).needsPerson()).isTrue();
         assertThat(report(inStep, stopped).table())
-                .contains("  stopped     5 s ago: too many\n", "then `sluice resume`\n");
+                .contains("  stopped     5 s ago: too many\n", "then `sluice resume`\n", "  waits       for 7 s: disk full\n");
         assertThat(report(inStep, stopped).json()).contains("\"open\" : 2", "\"reason\" : \"too many\"", "\"cure\" : \"sluice resume\"");
     }
 

@@ -471,10 +471,13 @@ class DeadLetterCommandsIT {
             Await.until("the lane is stopped", Duration.ofSeconds(30), () -> pipeline
                     .askTarget("SELECT count(*) FROM sluice.breaker WHERE resumed_at IS NULL").equals("1"));
 
+            pipeline.onTarget("INSERT INTO sluice.blocked_lane (lane, reason) VALUES ('stopped.main', 'disk full')"
+                    + " ON CONFLICT (lane) DO UPDATE SET reason = EXCLUDED.reason");
             CommandRun status = CommandRun.of(pipeline, "status");
             assertThat(status.exitCode()).as(status.all()).isEqualTo(Stop.FAILED.exitCode());
             assertThat(status.out())
                     .contains("stopped     ", "more than 2 dead letters within a minute", "check_violation, constraint grown")
+                    .containsPattern("waits +for .*: disk full")
                     .contains("then `sluice resume`", "stopped: a person is needed").doesNotContain(CANARY);
             JsonNode breaker = CommandRun.of(pipeline, "status", "-o", "json").json().get("lanes").get(0).get("deadLetters").get("breaker");
             assertThat(breaker.get("cure").asText()).isEqualTo("sluice resume");
