@@ -13,6 +13,11 @@ final class Amounts {
         return String.format(Locale.ROOT, "%,d", number);
     }
 
+    /** {@code 1 letter}, {@code 2,300 letters}. */
+    static String count(long number, String one) {
+        return count(number) + " " + one + (number == 1 ? "" : "s");
+    }
+
     /** Three digits at most: {@code 812 bytes}, {@code 4.5 MB}; 1024 bytes are 1 kB, as in PostgreSQL. */
     static String size(long bytes) {
         if (Math.abs(bytes) < 1024) {

@@ -1,5 +1,6 @@
 package dev.sluice.cli;
 
+import dev.sluice.apply.DeadLetters.Standing;
 import dev.sluice.apply.LaneStatus;
 import dev.sluice.apply.LaneStatus.Held;
 import dev.sluice.apply.RereadStore;
@@ -19,10 +20,12 @@ import java.util.TreeMap;
 /**
  * What is known of a lane, and what follows from it.
  *
+ * @param letters its dead letters, and whether it is stopped
  * @param slot empty if the source does not answer
  * @param noAnswer what it said instead; empty if it answers
  */
-record LaneReport(LaneConfig lane, LaneStatus target, Optional<SlotStatus> slot, String noAnswer) {
+record LaneReport(
+        LaneConfig lane, LaneStatus target, Standing letters, Optional<SlotStatus> slot, String noAnswer) {
 
     /** Tables that are not a state that the source had, and why not, by source table. */
     Map<TableId, String> notYet() {
@@ -34,6 +37,7 @@ record LaneReport(LaneConfig lane, LaneStatus target, Optional<SlotStatus> slot,
                     case REQUESTED -> table.kind() + " has not begun";
                     default -> table.kind() + " is under way";
                 }));
+        letters.tables().forEach((table, count) -> not.merge(table, Amounts.count(count, "parked change"), (one, other) -> one + ", " + other));
         target.held().forEach(held -> not.merge(held.source(), "is held", (one, other) -> one + ", " + other));
         return not;
     }
@@ -48,7 +52,8 @@ record LaneReport(LaneConfig lane, LaneStatus target, Optional<SlotStatus> slot,
 
     /** Whether something stands that neither a restart nor waiting cures. */
     boolean needsPerson() {
-        return !target.held().isEmpty()
+        return letters.breaker().isPresent()
+                || !target.held().isEmpty()
                 || rereads().stream().anyMatch(table -> table.state() == State.FAILED || table.isDoubtful())
                 || isSlotGone();
     }

@@ -21,6 +21,8 @@ import picocli.CommandLine.IVersionProvider;
             ResyncCommand.class,
             RepairCommand.class,
             RecoverCommand.class,
+            DlqCommand.class,
+            ResumeCommand.class,
             ReconcilerMain.Compare.class,
             HelpCommand.class
         },
@@ -34,12 +36,12 @@ import picocli.CommandLine.IVersionProvider;
             " 0:done, or stopped and drained",
             " 1:failed, a restart may help; of check, status, backfill, resync: a person is needed",
             " 2:wrong command line",
-            " 3:differences found, or a sequence behind",
+            " 3:differences found, or a sequence behind; of dlq replay: some were refused again",
             "10:a hole in the lane, rows must be read again",
             "11:a database or Kafka is not set up as it must be",
             "12:another server answers",
             "13:credentials refused",
-            "14:a row that the target can never take",
+            "14:a row that the target can never take, with apply.deadLettersPerMinute: 0",
             "78:wrong configuration",
             "143:stopped before it was drained"
         })

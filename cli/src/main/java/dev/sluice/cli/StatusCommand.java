@@ -1,5 +1,7 @@
 package dev.sluice.cli;
 
+import dev.sluice.apply.DeadLetters;
+import dev.sluice.apply.DeadLetters.Standing;
 import dev.sluice.apply.LaneStatus;
 import dev.sluice.capture.SlotStatus;
 import dev.sluice.config.Databases;
@@ -22,11 +24,11 @@ import picocli.CommandLine.Spec;
 @Command(
         name = "status",
         mixinStandardHelpOptions = true,
-        description = "Shows how far each lane is, and which tables are held or being read; changes nothing.",
+        description = "Shows how far each lane is, and which tables are held or being read, and what is parked; changes nothing.",
         exitCodeListHeading = "Exit codes:%n",
         exitCodeList = {
             " 0:nobody is needed",
-            " 1:a table is held, has failed or has rows that refer to nothing, the slot is gone, or the target was not reached",
+            " 1:a lane is stopped, a table is held, has failed or has rows that refer to nothing, the slot is gone, or the target was not reached",
             "11:the target does not let its role look",
             "13:the target refused the credentials",
             "78:wrong configuration"
@@ -54,11 +56,14 @@ final class StatusCommand implements Callable<Integer> {
     /** The target first: were the source asked first, the target could be ahead of it. */
     private static StatusReport report(PipelineConfig config) {
         Map<LaneConfig, LaneStatus> target = new HashMap<>();
+        Map<LaneConfig, Standing> letters = new HashMap<>();
         try (TargetSession session = TargetSession.open(config)) {
             session.inTransaction("reading schema sluice", connection -> {
                 connection.createStatement().execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY");
                 for (LaneConfig lane : config.lanes()) {
-                    target.put(lane, LaneStatus.read(connection, config.nameInTarget(lane)));
+                    String name = config.nameInTarget(lane);
+                    target.put(lane, LaneStatus.read(connection, name));
+                    letters.put(lane, new DeadLetters(List.of(name)).standing(connection));
                 }
                 return target;
             });
@@ -74,7 +79,7 @@ final class StatusCommand implements Callable<Integer> {
         }
         String said = noAnswer;
         List<LaneReport> lanes = config.lanes().stream()
-                .map(lane -> new LaneReport(lane, target.get(lane), Optional.ofNullable(slots.get(lane)), said))
+                .map(lane -> new LaneReport(lane, target.get(lane), letters.get(lane), Optional.ofNullable(slots.get(lane)), said))
                 .toList();
         return new StatusReport(config.name(), lanes);
     }

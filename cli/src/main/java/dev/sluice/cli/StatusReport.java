@@ -35,6 +35,13 @@ final class StatusReport {
             text.append("lane ").append(lane.lane().name()).append('\n');
             line(text, "source", source(lane));
             line(text, "applied", applied(lane));
+            lane.letters().breaker().ifPresent(breaker -> {
+                line(text, "stopped", "%s ago: %s".formatted(since(lane, breaker.opened()), breaker.reason()));
+                line(text, "", "cure: mend what refuses the rows (`sluice dlq list --by constraint`), then `sluice resume`");
+            });
+            lane.letters().waiting().ifPresent(waiting ->
+                    line(text, "waits", "for %s: %s".formatted(since(lane, waiting.since()), waiting.reason())));
+            lane.letters().oldest().ifPresent(oldest -> line(text, "parked", parked(lane, oldest)));
             lane.held().forEach(held -> held(text, lane, held));
             lane.rereads().forEach(table -> line(
                     text,
@@ -98,8 +105,17 @@ final class StatusReport {
         return time.isNegative() ? Duration.ZERO : time;
     }
 
+    private static String since(LaneReport lane, Instant moment) {
+        return Amounts.time(positive(Duration.between(moment, lane.target().now())));
+    }
+
+    private static String parked(LaneReport lane, Instant oldest) {
+        return "%s, %s behind them, the oldest %s ago; `sluice dlq list`".formatted(
+                Amounts.count(lane.letters().open(), "dead letter"), Amounts.count(lane.letters().behind()), since(lane, oldest));
+    }
+
     private static void held(StringBuilder text, LaneReport lane, Held held) {
-        String since = Amounts.time(positive(Duration.between(held.since(), lane.target().now())));
+        String since = since(lane, held.since());
         line(text, "held", "%s  for %s: %s".formatted(held.source(), since, held.reason()));
         line(text, "", "cure: " + held.cure());
     }
@@ -147,6 +163,21 @@ final class StatusReport {
             lane.sinceCommit().ifPresent(since -> node.put("secondsSinceCommit", since.toMillis() / 1e3));
             lane.bytesBehind().ifPresent(bytes -> node.put("bytesBehind", bytes));
         });
+        ObjectNode letters = json.putObject("deadLetters")
+                .put("open", lane.letters().open())
+                .put("behind", lane.letters().behind())
+                .put("oldest", lane.letters().oldest().map(Instant::toString).orElse(null));
+        lane.letters().breaker().ifPresentOrElse(
+                breaker -> letters.putObject("breaker")
+                        .put("reason", breaker.reason())
+                        .put("openedAt", breaker.opened().toString())
+                        .put("cure", "sluice resume"),
+                () -> letters.putNull("breaker"));
+        lane.letters().waiting().ifPresentOrElse(
+                waiting -> json.putObject("waits")
+                        .put("reason", waiting.reason())
+                        .put("since", waiting.since().toString()),
+                () -> json.putNull("waits"));
         ArrayNode held = json.putArray("held");
         lane.held().forEach(table -> held.addObject()
                 .put("table", table.source().toString())

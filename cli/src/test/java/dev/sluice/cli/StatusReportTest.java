@@ -4,6 +4,9 @@ import static dev.sluice.cli.Rereads.CUSTOMERS;
 import static dev.sluice.cli.Rereads.ORDERS;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.sluice.apply.DeadLetters.Breaker;
+import dev.sluice.apply.DeadLetters.Standing;
+import dev.sluice.apply.DeadLetters.Waiting;
 import dev.sluice.apply.LaneStatus;
 import dev.sluice.apply.LaneStatus.Applied;
 import dev.sluice.apply.LaneStatus.Held;
@@ -101,6 +104,28 @@ class StatusReportTest {
     }
 
     @Test
+    void parkedChangesAreCountedAndAStoppedLaneNeedsAPerson() {
+        LaneStatus inStep = new LaneStatus(true, Optional.of(APPLIED), List.of(), done(CUSTOMERS, ORDERS, PAYMENTS), NOW);
+        Standing parked = new Standing(2, 1, Optional.of(NOW.minusSeconds(90)), Map.of(ORDERS, 3L), Optional.empty(), Optional.empty());
+        Standing stopped = new Standing(
+                2,
+                1,
+                Optional.of(NOW),
+                Map.of(ORDERS, 3L),
+                Optional.of(new Breaker("shop.main", "too many", NOW.minusSeconds(5))),
+                Optional.of(new Waiting("shop.main", NOW.minusSeconds(7), "disk full")));
+
+        assertThat(report(inStep, parked).needsPerson()).isFalse();
+        assertThat(report(inStep, parked).table())
+                .contains("  parked      2 dead letters, 1 behind them, the oldest 1 min 30 s ago; `sluice dlq list`\n")
+                .contains("  state       not yet a state that the source had: public.orders (3 parked changes); the other tables are\n");
+        assertThat(report(inStep, stopped).needsPerson()).isTrue();
+        assertThat(report(inStep, stopped).table())
+                .contains("  stopped     5 s ago: too many\n", "then `sluice resume`\n", "  waits       for 7 s: disk full\n");
+        assertThat(report(inStep, stopped).json()).contains("\"open\" : 2", "\"reason\" : \"too many\"", "\"cure\" : \"sluice resume\"");
+    }
+
+    @Test
     void tablesThatAreNotMappedAnyMoreAreNobodysConcern() {
         TableId gone = TableId.parse("gone");
         LaneStatus failed =
@@ -127,7 +152,7 @@ class StatusReportTest {
     void aSourceThatDoesNotAnswerIsSaid() {
         LaneStatus begun = new LaneStatus(true, Optional.of(APPLIED), List.of(), Map.of(), NOW);
         StatusReport report =
-                new StatusReport("shop", List.of(new LaneReport(MAIN, begun, Optional.empty(), "db1:5432/shop: refused")));
+                new StatusReport("shop", List.of(new LaneReport(MAIN, begun, Standing.NOTHING, Optional.empty(), "db1:5432/shop: refused")));
 
         assertThat(report.needsPerson()).isFalse();
         assertThat(report.table()).contains("source      does not answer, so its lag is not known: db1:5432/shop: refused");
@@ -150,8 +175,12 @@ class StatusReportTest {
                 .contains("\"why\" : \"backfill is under way\"");
     }
 
+    private static StatusReport report(LaneStatus target, Standing letters) {
+        return new StatusReport("shop", List.of(new LaneReport(MAIN, target, letters, Optional.of(STREAMING), "")));
+    }
+
     private static StatusReport report(LaneStatus target, SlotStatus slot) {
-        return new StatusReport("shop", List.of(new LaneReport(MAIN, target, Optional.of(slot), "")));
+        return new StatusReport("shop", List.of(new LaneReport(MAIN, target, Standing.NOTHING, Optional.of(slot), "")));
     }
 
     private static SlotStatus slot(SlotStatus.State state) {
