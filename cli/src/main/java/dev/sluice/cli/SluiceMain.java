@@ -3,6 +3,7 @@ package dev.sluice.cli;
 import dev.sluice.apply.ApplyMain;
 import dev.sluice.capture.CaptureMain;
 import dev.sluice.reconciler.ReconcilerMain;
+import dev.sluice.reconciler.VerifyCommand;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.HelpCommand;
@@ -24,6 +25,7 @@ import picocli.CommandLine.IVersionProvider;
             DlqCommand.class,
             ResumeCommand.class,
             ReconcilerMain.Compare.class,
+            VerifyCommand.class,
             HelpCommand.class
         },
         mixinStandardHelpOptions = true,
@@ -37,6 +39,7 @@ import picocli.CommandLine.IVersionProvider;
             " 1:failed, a restart may help; of check, status, backfill, resync: a person is needed",
             " 2:wrong command line",
             " 3:differences found, or a sequence behind; of dlq replay: some were refused again",
+            " 4:of verify: it could not be told",
             "10:a hole in the lane, rows must be read again",
             "11:a database or Kafka is not set up as it must be",
             "12:another server answers",

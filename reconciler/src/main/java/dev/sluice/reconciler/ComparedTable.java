@@ -12,6 +12,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.function.Function;
 import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
 /**
@@ -26,7 +27,7 @@ import java.util.stream.Stream;
  * <p>Rows come ordered by their key's texts as UTF-8 bytes: the one order that both servers and Java agree about,
  * whatever collations the databases have. Tables without a key come as digests of whole rows with their number.
  */
-final class ComparedTable {
+public final class ComparedTable {
     private static final int LONG = 200;
 
     /** Send functions by type oid, stable since the first version of each type. Source: {@code pg_type.dat}. */
@@ -46,6 +47,9 @@ final class ComparedTable {
     private final List<String> key;
     private final List<Pair> pairs = new ArrayList<>();
     private final List<String> notCompared = new ArrayList<>();
+    /** Of the key's columns, on either side. */
+    private final List<String> sourceKeyTypes;
+    private final List<String> targetKeyTypes;
 
     /** A table of which no column is computed. */
     ComparedTable(TableMapping mapping, TableShape source, TableShape target) {
@@ -58,6 +62,10 @@ final class ComparedTable {
         boolean keyIsMapped = source.keyColumns().stream().noneMatch(mapping.exclude()::contains);
         key = keyIsMapped ? source.keyColumns() : List.of();
         source.columns().forEach(column -> addColumn(column, target));
+        sourceKeyTypes = key.stream().map(column -> source.column(column).orElseThrow().type()).toList();
+        targetKeyTypes = key.stream()
+                .map(column -> target.column(mapping.targetColumn(column)).orElseThrow().type())
+                .toList();
         mapping.constants().forEach((name, value) -> addConstant(name, value, target));
         computed.expressions().forEach((name, expression) -> addComputed(name, expression, target));
         computed.reasons().forEach((name, reason) -> notCompared.add("%s (%s)".formatted(name, reason)));
@@ -159,15 +167,40 @@ final class ComparedTable {
     }
 
     String sourceSql() {
-        return hasKey() ? rows(mapping.source(), key, Pair::source) : digests(mapping.source(), Pair::source);
+        return hasKey() ? rows(mapping.source(), key, "", Pair::source) : digests(mapping.source(), Pair::source);
     }
 
     String targetSql() {
-        List<String> targetKey = key.stream().map(mapping::targetColumn).toList();
-        return hasKey() ? rows(mapping.target(), targetKey, Pair::target) : digests(mapping.target(), Pair::target);
+        return hasKey() ? rows(mapping.target(), targetKey(), "", Pair::target) : digests(mapping.target(), Pair::target);
     }
 
-    private String rows(TableId table, List<String> keyColumns, Function<Pair, String> expression) {
+    /** Of rows with these keys only; one array of texts per key column is its parameter. */
+    String sourceSqlOfKeys() {
+        return rows(mapping.source(), key, among(key, sourceKeyTypes), Pair::source);
+    }
+
+    /** As {@link #sourceSqlOfKeys}. */
+    String targetSqlOfKeys() {
+        return rows(mapping.target(), targetKey(), among(targetKey(), targetKeyTypes), Pair::target);
+    }
+
+    private List<String> targetKey() {
+        return key.stream().map(mapping::targetColumn).toList();
+    }
+
+    private static String among(List<String> columns, List<String> types) {
+        List<String> names = IntStream.range(0, columns.size()).mapToObj(i -> "k" + i).toList();
+        return "\nWHERE (%s) IN (SELECT %s FROM unnest(%s) AS asked(%s))"
+                .formatted(
+                        columns.stream().map(TableId::quote).collect(Collectors.joining(", ")),
+                        IntStream.range(0, columns.size())
+                                .mapToObj(i -> names.get(i) + "::" + types.get(i))
+                                .collect(Collectors.joining(", ")),
+                        columns.stream().map(column -> "?::text[]").collect(Collectors.joining(", ")),
+                        String.join(", ", names));
+    }
+
+    private String rows(TableId table, List<String> keyColumns, String where, Function<Pair, String> expression) {
         Stream<String> keys = keyColumns.stream().map(column -> TableId.quote(column) + "::text");
         Stream<String> values = pairs.stream()
                 .map(pair -> pair.isShort() ? expression.apply(pair) : shortened(expression.apply(pair)));
@@ -175,7 +208,7 @@ final class ComparedTable {
                 .map(column -> "convert_to(" + TableId.quote(column) + "::text, 'UTF8')")
                 .collect(Collectors.joining(", "));
         return "SELECT\n  " + Stream.concat(keys, values).collect(Collectors.joining(",\n  ")) + "\nFROM " + table.quoted()
-                + "\nORDER BY " + order;
+                + where + "\nORDER BY " + order;
     }
 
     private String digests(TableId table, Function<Pair, String> expression) {

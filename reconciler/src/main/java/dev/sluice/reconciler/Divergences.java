@@ -4,7 +4,7 @@ import dev.sluice.config.LaneConfig;
 import dev.sluice.divergence.Divergence;
 
 /** Takes the rows that differ, table after table, as they are found. */
-interface Divergences {
+public interface Divergences {
     /** For whom the report is enough. */
     Divergences NOT_KEPT = new Divergences() {
         @Override
@@ -15,6 +15,9 @@ interface Divergences {
 
         @Override
         public void end(TableComparison comparison) {}
+
+        @Override
+        public void endPartly() {}
     };
 
     void begin(LaneConfig lane, ComparedTable table);
@@ -24,4 +27,7 @@ interface Divergences {
 
     /** The whole table has been compared. */
     void end(TableComparison comparison);
+
+    /** Some rows of the table have not been compared: what was known of them stays. */
+    void endPartly();
 }

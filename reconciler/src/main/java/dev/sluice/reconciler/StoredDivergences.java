@@ -135,6 +135,12 @@ final class StoredDivergences implements Divergences, AutoCloseable {
         }
     }
 
+    @Override
+    public void endPartly() {
+        flush();
+        stored += kept;
+    }
+
     private void write(Work work) {
         if (trouble.isPresent()) {
             return;

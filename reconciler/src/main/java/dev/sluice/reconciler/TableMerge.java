@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.StringJoiner;
+import java.util.function.Predicate;
 
 /** Walks through both sides of one table in the order of their keys and counts what is not the same. */
 final class TableMerge {
@@ -18,10 +19,22 @@ final class TableMerge {
     private final Divergences divergences;
     private final Map<Kind, Long> counts = new EnumMap<>(Kind.class);
     private final List<RowDifference> differences = new ArrayList<>();
+    private final Predicate<List<String>> isLeftOut;
     private long sourceRows;
     private long targetRows;
 
     TableMerge(ComparedTable table, RowStream source, RowStream target, Divergences divergences) {
+        this(table, source, target, divergences, key -> false);
+    }
+
+    /** @param isLeftOut of a key: its row says nothing; rows of tables without a key are all compared */
+    TableMerge(
+            ComparedTable table,
+            RowStream source,
+            RowStream target,
+            Divergences divergences,
+            Predicate<List<String>> isLeftOut) {
+        this.isLeftOut = isLeftOut;
         this.table = table;
         this.source = source;
         this.target = target;
@@ -48,7 +61,12 @@ final class TableMerge {
 
     private void mergeRows() throws SQLException {
         int keyWidth = table.key().size();
-        while (source.hasRow() || target.hasRow()) {
+        while (true) {
+            leaveOut(source, keyWidth);
+            leaveOut(target, keyWidth);
+            if (!source.hasRow() && !target.hasRow()) {
+                break;
+            }
             int order = RowStream.compareKeys(source, target, keyWidth);
             if (order < 0) {
                 found(Kind.MISSING, source, List.of());
@@ -64,6 +82,12 @@ final class TableMerge {
         }
         sourceRows = source.count();
         targetRows = target.count();
+    }
+
+    private void leaveOut(RowStream rows, int keyWidth) throws SQLException {
+        while (rows.hasRow() && isLeftOut.test(rows.key(keyWidth))) {
+            rows.next();
+        }
     }
 
     private void compareValues(int keyWidth) {

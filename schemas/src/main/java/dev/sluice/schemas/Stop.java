@@ -13,6 +13,8 @@ public enum Stop {
     USAGE(2),
     /** A comparison found differences, or a sequence that is behind. */
     DIFFERENT(3),
+    /** A comparison could not tell. */
+    UNKNOWN(4),
     /**
      * The lane has a hole: slot missing, lost or moved, topic deleted or truncated; or a change that the server cannot send.
      * Rows must be read again.

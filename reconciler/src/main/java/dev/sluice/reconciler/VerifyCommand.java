@@ -1,0 +1,196 @@
+package dev.sluice.reconciler;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.sluice.config.ConfigReader;
+import dev.sluice.config.InvalidConfigException;
+import dev.sluice.config.LaneConfig;
+import dev.sluice.config.PipelineConfig;
+import dev.sluice.config.TableMapping;
+import dev.sluice.schemas.Failure;
+import dev.sluice.schemas.Stop;
+import dev.sluice.schemas.TableId;
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Locale;
+import java.util.Set;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+
+/** {@code verify}: two living databases, row by row. */
+@Command(
+        name = "verify",
+        description = {
+            "Compares mapped tables of source and target row by row while both are written, and however far behind the target is.",
+            "A row that is said to differ differs although both sides have exactly the same changes of it. Rows in flight are looked"
+                    + " at again until they are at rest.",
+            "The keys that differ are stored in sluice.divergence of the target, for `sluice repair --from-divergences`."
+        },
+        mixinStandardHelpOptions = true,
+        exitCodeListHeading = "Exit codes:%n",
+        exitCodeList = {
+            " 0:every table is in sync",
+            " 1:a database could not be reached",
+            " 2:wrong command line, no such table",
+            " 3:a table has diverged, the keys are printed",
+            " 4:of some table it could not be told, or rows were in flight to the end; none is known to have diverged",
+            "11:a table or column is missing, or may not be read",
+            "13:a server refused the credentials",
+            "78:the configuration is wrong"
+        })
+public final class VerifyCommand implements Callable<Integer> {
+    private static final ObjectMapper JSON = new ObjectMapper();
+
+    @Option(
+            names = {"-c", "--config"},
+            paramLabel = "FILE",
+            defaultValue = "pipeline.yml",
+            description = "The pipeline's configuration (default: ${DEFAULT-VALUE}).")
+    private Path file;
+
+    @Option(names = "--table", paramLabel = "TABLE", description = "A source table; may be given several times (default: all).")
+    private List<String> tables = new ArrayList<>();
+
+    @Option(
+            names = {"-o", "--output"},
+            defaultValue = "table",
+            description = "One of: ${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).")
+    private Output output;
+
+    @Spec
+    private CommandSpec spec;
+
+    enum Output {
+        table,
+        json
+    }
+
+    @Override
+    public Integer call() throws InterruptedException {
+        PrintWriter out = spec.commandLine().getOut();
+        PrintWriter err = spec.commandLine().getErr();
+        try {
+            return verify(ConfigReader.read(file, System.getenv()), out).exitCode();
+        } catch (InvalidConfigException e) {
+            err.println(e.report(file));
+            return Stop.CONFIG.exitCode();
+        } catch (Failure.Fatal e) {
+            err.println(e.getMessage());
+            err.println("remedy: " + e.remedy());
+            return e.stop().exitCode();
+        } catch (Failure.Retryable e) {
+            err.println(e.getMessage());
+            return Stop.FAILED.exitCode();
+        }
+    }
+
+    private Stop verify(PipelineConfig config, PrintWriter out) throws InterruptedException {
+        Set<TableId> wanted = wanted(config);
+        List<TableVerification> verified = new ArrayList<>();
+        ArrayNode list = JSON.createArrayNode();
+        try (StoredDivergences divergences = StoredDivergences.open(config, StoredDivergences.MOST_KEYS)) {
+            Verification verification = new Verification(config);
+            for (LaneConfig lane : config.lanes()) {
+                for (TableMapping mapping : lane.tables()) {
+                    if (wanted.contains(mapping.source())) {
+                        TableVerification table = verification.verify(lane, mapping, divergences);
+                        verified.add(table);
+                        if (output == Output.json) {
+                            list.add(json(table));
+                        } else {
+                            print(table, out);
+                        }
+                    }
+                }
+            }
+            if (output == Output.json) {
+                out.println(list.toPrettyString());
+            } else {
+                divergences.lines().forEach(out::println);
+                out.println(verdict(verified));
+            }
+            out.flush();
+        }
+        return stop(verified);
+    }
+
+    private Set<TableId> wanted(PipelineConfig config) {
+        Set<TableId> mapped = new HashSet<>();
+        config.lanes().forEach(lane -> lane.tables().forEach(table -> mapped.add(table.source())));
+        if (tables.isEmpty()) {
+            return mapped;
+        }
+        Set<TableId> wanted = new HashSet<>();
+        for (String name : tables) {
+            TableId table;
+            try {
+                table = TableId.parse(name);
+            } catch (IllegalArgumentException e) {
+                throw new ParameterException(spec.commandLine(), "--table: " + e.getMessage());
+            }
+            if (!mapped.contains(table)) {
+                throw new ParameterException(
+                        spec.commandLine(), "--table %s: no lane maps it; mapped are %s".formatted(name, mapped.stream().sorted().toList()));
+            }
+            wanted.add(table);
+        }
+        return wanted;
+    }
+
+    private static void print(TableVerification table, PrintWriter out) {
+        out.println(table.headline());
+        table.differences().forEach(difference -> out.println("  " + difference));
+        if (table.confirmed() > table.differences().size()) {
+            out.println("  … and %,d more".formatted(table.confirmed() - table.differences().size()));
+        }
+        out.flush();
+    }
+
+    static String verdict(List<TableVerification> tables) {
+        long diverged = tables.stream().filter(TableVerification::isDiverged).count();
+        long unknown = tables.stream().filter(table -> !table.isDiverged() && !table.isInSync()).count();
+        long rows = tables.stream().mapToLong(TableVerification::rows).sum();
+        if (diverged > 0) {
+            return "DIVERGED: %d of %d tables%s".formatted(
+                    diverged, tables.size(), unknown == 0 ? "" : "; of %d it could not be told".formatted(unknown));
+        }
+        return unknown > 0
+                ? "UNKNOWN: of %d of %d tables it could not be told for every row".formatted(unknown, tables.size())
+                : "IN SYNC: %d tables, %,d rows".formatted(tables.size(), rows);
+    }
+
+    private static Stop stop(List<TableVerification> tables) {
+        if (tables.stream().anyMatch(TableVerification::isDiverged)) {
+            return Stop.DIFFERENT;
+        }
+        return tables.stream().allMatch(TableVerification::isInSync) ? Stop.CLEAN : Stop.UNKNOWN;
+    }
+
+    private static ObjectNode json(TableVerification table) {
+        ObjectNode json = JSON.createObjectNode()
+                .put("table", table.source().toString())
+                .put("verdict", table.isUnknown() ? "unknown" : table.isDiverged() ? "diverged" : table.isInSync() ? "in sync" : "in flight");
+        if (table.isUnknown()) {
+            return json.put("reason", table.unknown());
+        }
+        json.put("at", table.at().toString()).put("sourcePosition", table.position().toString());
+        json.put("rows", table.rows()).put("columnsCompared", table.compared());
+        ArrayNode notCompared = json.putArray("columnsNotCompared");
+        table.notCompared().forEach(notCompared::add);
+        json.put("confirmed", table.confirmed()).put("explainedByDeadLetters", table.explained()).put("inFlight", table.inFlight());
+        ArrayNode differences = json.putArray("differences");
+        table.differences().forEach(difference -> differences.addObject()
+                .put("kind", difference.kind().name().toLowerCase(Locale.ROOT))
+                .put("key", difference.key())
+                .set("columns", JSON.valueToTree(difference.columns())));
+        return json;
+    }
+}

@@ -1,0 +1,222 @@
+package dev.sluice.sandbox;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.sluice.config.LaneConfig;
+import dev.sluice.reconciler.Divergences;
+import dev.sluice.reconciler.RowDifference;
+import dev.sluice.reconciler.TableVerification;
+import dev.sluice.reconciler.Verification;
+import dev.sluice.schemas.TableId;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.TreeMap;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.stream.Collectors;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
+
+/**
+ * Two living databases are compared again and again: under random and hot writes, rollbacks, changes of key, truncations and long
+ * transactions, with the target behind and apply dying. No row that is right is ever said to differ, and every planted fault is
+ * found by the next pass, by key and column.
+ */
+@ExtendWith(ChildLogs.class)
+class VerificationIT {
+    private static final Duration TIME = Duration.ofSeconds(Integer.getInteger("sluice.seconds", 40));
+    private static final Duration PATIENCE = Duration.ofSeconds(90);
+    private static final TableId ITEM = TableId.parse("item");
+    private static final TableId PAIR = TableId.parse("pair");
+
+    private static final String SCHEMA =
+            """
+            CREATE TABLE item (id int PRIMARY KEY, name text, price numeric, ratio float8, body jsonb, photo text);
+            CREATE TABLE pair (a text, b int, v int, PRIMARY KEY (b, a));
+            CREATE TABLE short (id int PRIMARY KEY, v int)""";
+
+    private static ThreeServers servers;
+
+    private final long seed = Seed.of(VerificationIT.class);
+    private final AtomicBoolean isWriting = new AtomicBoolean(true);
+    private final AtomicLong written = new AtomicLong();
+
+    @BeforeAll
+    static void startServers() {
+        servers = ThreeServers.start();
+    }
+
+    @AfterAll
+    static void stopServers() {
+        servers.close();
+    }
+
+    @Test
+    void noRowIsSaidToDifferThatDoesNotAndEveryPlantedFaultIsFound() throws Exception {
+        try (Pipeline pipeline = Pipeline.on(servers, "verified").partitions(2).carrying("item", "pair", "short")) {
+            pipeline.onBoth(SCHEMA);
+            pipeline.startCapture();
+            pipeline.awaitStreaming();
+            Child apply = pipeline.startApply();
+            pipeline.onSource("INSERT INTO item SELECT n, 'n' || n, n / 7.0, n / 3.0, jsonb_build_object('n', n), repeat('x', 3000) FROM generate_series(1, 20000) AS n;"
+                    + " INSERT INTO pair SELECT 'k' || n, n, 0 FROM generate_series(1, 2000) AS n");
+            pipeline.awaitCaughtUp(PATIENCE);
+
+            List<CompletableFuture<Void>> writers = new ArrayList<>();
+            for (int writer = 0; writer < 3; writer++) {
+                long of = seed + writer;
+                writers.add(CompletableFuture.runAsync(() -> write(new Random(of))));
+            }
+            writers.add(CompletableFuture.runAsync(this::holdOpen));
+            Random random = new Random(seed);
+            Map<String, Integer> verdicts = new TreeMap<>();
+            long end = System.nanoTime() + TIME.toNanos();
+            while (System.nanoTime() < end) {
+                int fate = random.nextInt(6);
+                if (fate == 0) {
+                    apply.kill();
+                    apply = pipeline.startApply();
+                } else if (fate == 1) {
+                    apply.pause();
+                }
+                for (TableVerification table : verify(pipeline)) {
+                    assertThat(table.isDiverged()).as(table.toString()).isFalse();
+                    verdicts.merge(table.verdict().replaceAll("\\d[\\d,]*", "n"), 1, Integer::sum);
+                }
+                if (fate == 1) {
+                    TimeUnit.SECONDS.sleep(random.nextInt(4));
+                    apply.resume();
+                }
+            }
+            System.out.printf("%d transactions; verdicts: %s%n", written.get(), verdicts);
+            assertThat(verdicts.getOrDefault("IN SYNC", 0)).isPositive();
+
+            Map<String, List<String>> planted = plant(pipeline);
+            requireFound(planted, verify(pipeline));
+            isWriting.set(false);
+            writers.forEach(CompletableFuture::join);
+            pipeline.awaitCaughtUp(PATIENCE);
+            requireFound(planted, verify(pipeline));
+        }
+    }
+
+    private List<TableVerification> verify(Pipeline pipeline) throws InterruptedException {
+        List<TableVerification> tables = new ArrayList<>();
+        LaneConfig lane = pipeline.config().lanes().get(0);
+        for (var mapping : lane.tables()) {
+            tables.add(new Verification(pipeline.config()).verify(lane, mapping, Divergences.NOT_KEPT));
+        }
+        return tables;
+    }
+
+    // ---- the source
+
+    private void write(Random random) {
+        try (Connection source = servers.source().connect("verified_source");
+                Statement statement = source.createStatement()) {
+            source.setAutoCommit(false);
+            while (isWriting.get()) {
+                try {
+                    for (int changes = 1 + random.nextInt(6); changes > 0; changes--) {
+                        statement.execute(change(random));
+                    }
+                    if (random.nextInt(8) == 0) {
+                        source.rollback();
+                    } else {
+                        source.commit();
+                    }
+                    written.incrementAndGet();
+                } catch (SQLException e) {
+                    if (!"40P01".equals(e.getSQLState()) && !"23505".equals(e.getSQLState())) {
+                        throw e;
+                    }
+                    source.rollback();
+                }
+                TimeUnit.MILLISECONDS.sleep(random.nextInt(4));
+            }
+        } catch (SQLException | InterruptedException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    /** Rows above 15,000 are left alone, for faults to be planted in. */
+    private static String change(Random random) {
+        int id = random.nextInt(3) == 0 ? random.nextInt(5) : random.nextInt(15_000);
+        return switch (random.nextInt(40)) {
+            case 0, 1 -> "DELETE FROM item WHERE id = %d".formatted(id);
+            case 2, 3, 4 -> "UPDATE item SET id = %1$d WHERE id = %2$d AND NOT EXISTS (SELECT FROM item WHERE id = %1$d)"
+                    .formatted(random.nextInt(15_000), id);
+            case 5, 6, 7, 8 -> "INSERT INTO item VALUES (%1$d, 'new', %1$d, 0.1, '{}', repeat('y', 3000)) ON CONFLICT (id) DO UPDATE SET name = 'again'"
+                    .formatted(id);
+            case 9, 10, 11, 12, 13 -> "INSERT INTO pair VALUES ('k', %1$d, 1) ON CONFLICT (b, a) DO UPDATE SET v = pair.v + 1"
+                    .formatted(random.nextInt(300));
+            case 14 -> random.nextInt(10) == 0 ? "TRUNCATE short" : "INSERT INTO short VALUES (%d, 1) ON CONFLICT DO NOTHING".formatted(id);
+            default -> "UPDATE item SET price = price + 0.10, ratio = ratio * 1.1 WHERE id = %d".formatted(id);
+        };
+    }
+
+    /** Transactions that last. */
+    private void holdOpen() {
+        try (Connection source = servers.source().connect("verified_source");
+                Statement statement = source.createStatement()) {
+            source.setAutoCommit(false);
+            for (int i = 0; isWriting.get(); i++) {
+                statement.execute("INSERT INTO pair VALUES ('long', %d, 0) ON CONFLICT DO NOTHING".formatted(i));
+                for (int second = 0; second < 8 && isWriting.get(); second++) {
+                    TimeUnit.SECONDS.sleep(1);
+                }
+                source.commit();
+            }
+        } catch (SQLException | InterruptedException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    // ---- faults
+
+    /** Another session writes to the target; gives what must be found: kind, key and columns. */
+    private static Map<String, List<String>> plant(Pipeline pipeline) {
+        pipeline.onTarget(
+                """
+                DELETE FROM item WHERE id = 16001;
+                INSERT INTO item SELECT 30001, name, price, ratio, body, photo FROM item WHERE id = 16002;
+                UPDATE item SET name = name || ' ' WHERE id = 16003;
+                UPDATE item SET price = (price::text || '0')::numeric WHERE id = 16004;
+                UPDATE item SET ratio = ratio + 1e-12 WHERE id = 16005;
+                UPDATE item SET body = '{"n": 16006.0}' WHERE id = 16006;
+                UPDATE item SET photo = left(photo, 2999) || 'y' WHERE id = 16007;
+                UPDATE item SET photo = '__debezium_unavailable_value' WHERE id = 16008;
+                UPDATE item SET name = NULL WHERE id = 16009;
+                UPDATE item SET name = (SELECT name FROM item WHERE id = 16011) WHERE id = 16010;
+                UPDATE pair SET a = 'other' WHERE b = 1999 AND a = 'k1999'""");
+        return Map.of(
+                "item",
+                List.of(
+                        "missing in the target: id=16001", "extra in the target: id=30001", "differs: id=16003 in name",
+                        "differs: id=16004 in price", "differs: id=16005 in ratio", "differs: id=16006 in body",
+                        "differs: id=16007 in photo", "differs: id=16008 in photo", "differs: id=16009 in name",
+                        "differs: id=16010 in name"),
+                "pair",
+                List.of("missing in the target: b=1999, a=k1999", "extra in the target: b=1999, a=other"),
+                "short",
+                List.of());
+    }
+
+    private static void requireFound(Map<String, List<String>> planted, List<TableVerification> tables) {
+        for (TableVerification table : tables) {
+            List<String> found = table.differences().stream().map(RowDifference::toString).collect(Collectors.toList());
+            assertThat(found).as(table.toString()).containsExactlyInAnyOrderElementsOf(planted.get(table.source().table()));
+        }
+        assertThat(tables).extracting(TableVerification::source).contains(ITEM, PAIR);
+    }
+}
