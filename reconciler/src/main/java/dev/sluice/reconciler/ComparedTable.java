@@ -12,7 +12,6 @@ import java.util.Map;
 import java.util.Set;
 import java.util.function.Function;
 import java.util.stream.Collectors;
-import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
 /**
@@ -37,6 +36,9 @@ public final class ComparedTable {
     /** Types whose text is never long: bool, int8, int2, int4, oid, date, time, timetz, uuid. */
     private static final Set<Integer> SHORT = Set.of(16, 20, 21, 23, 26, 1082, 1083, 1266, 2950);
 
+    /** Types by which both servers order keys alike: int8, int2, int4, oid, date, timestamp, timestamptz, numeric, uuid. */
+    private static final Set<Integer> ORDERED = Set.of(20, 21, 23, 26, 1082, 1114, 1184, 1700, 2950);
+
     private static final int BPCHAR = 1042;
     private static final int XML = 142;
 
@@ -50,6 +52,7 @@ public final class ComparedTable {
     /** Of the key's columns, on either side. */
     private final List<String> sourceKeyTypes;
     private final List<String> targetKeyTypes;
+    private final boolean hasRanges;
 
     /** A table of which no column is computed. */
     ComparedTable(TableMapping mapping, TableShape source, TableShape target) {
@@ -66,6 +69,10 @@ public final class ComparedTable {
         targetKeyTypes = key.stream()
                 .map(column -> target.column(mapping.targetColumn(column)).orElseThrow().type())
                 .toList();
+        hasRanges = hasKey()
+                && key.stream().allMatch(column -> ORDERED.contains(source.column(column).orElseThrow().typeOid())
+                        && source.column(column).orElseThrow().typeOid()
+                                == target.column(mapping.targetColumn(column)).orElseThrow().typeOid());
         mapping.constants().forEach((name, value) -> addConstant(name, value, target));
         computed.expressions().forEach((name, expression) -> addComputed(name, expression, target));
         computed.reasons().forEach((name, reason) -> notCompared.add("%s (%s)".formatted(name, reason)));
@@ -166,38 +173,62 @@ public final class ComparedTable {
         return notCompared;
     }
 
+    /** Whether both servers order its rows alike by the key, so that a range of it has the same rows on both sides. */
+    boolean hasRanges() {
+        return hasRanges;
+    }
+
+    /** The rows of a {@link KeyRange} or of single keys, or the digest of them; with the parameters of the condition. */
+    String sourceSql(RowCondition condition) {
+        return hasKey()
+                ? rows(mapping.source(), key, condition.sql(key, sourceKeyTypes), Pair::source)
+                : digests(mapping.source(), Pair::source);
+    }
+
+    String targetSql(RowCondition condition) {
+        return hasKey()
+                ? rows(mapping.target(), targetKey(), condition.sql(targetKey(), targetKeyTypes), Pair::target)
+                : digests(mapping.target(), Pair::target);
+    }
+
     String sourceSql() {
-        return hasKey() ? rows(mapping.source(), key, "", Pair::source) : digests(mapping.source(), Pair::source);
+        return sourceSql(RowCondition.ALL);
     }
 
     String targetSql() {
-        return hasKey() ? rows(mapping.target(), targetKey(), "", Pair::target) : digests(mapping.target(), Pair::target);
+        return targetSql(RowCondition.ALL);
     }
 
-    /** Of rows with these keys only; one array of texts per key column is its parameter. */
-    String sourceSqlOfKeys() {
-        return rows(mapping.source(), key, among(key, sourceKeyTypes), Pair::source);
+    /**
+     * Number of rows, and two sums over a hash of each, which can be taken apart again: of all rows less those of some.
+     *
+     * @param seed another one each pass, so that two rows with one hash do not hide behind it for ever
+     */
+    String sourceDigestSql(RowCondition condition, long seed) {
+        return digest(mapping.source(), condition.sql(key, sourceKeyTypes), seed, Pair::source);
     }
 
-    /** As {@link #sourceSqlOfKeys}. */
-    String targetSqlOfKeys() {
-        return rows(mapping.target(), targetKey(), among(targetKey(), targetKeyTypes), Pair::target);
+    /** As {@link #sourceDigestSql}. */
+    String targetDigestSql(RowCondition condition, long seed) {
+        return digest(mapping.target(), condition.sql(targetKey(), targetKeyTypes), seed, Pair::target);
+    }
+
+    private String digest(TableId table, String where, long seed, Function<Pair, String> expression) {
+        String row = pairs.stream().map(expression).collect(Collectors.joining(",\n    ", "ROW(\n    ", ")::text"));
+        return "SELECT count(*), coalesce(bit_xor(h), 0), coalesce(sum(h), 0)\nFROM (\n  SELECT hashtextextended(" + row
+                + " COLLATE \"C\", " + seed + ") AS h\n  FROM " + table.quoted() + where + ") AS hashes";
+    }
+
+    /** The key that is {@code rows} rows behind the last border, at the source; as texts. */
+    String nextBorderSql(KeyRange behind, int rows) {
+        String columns = key.stream().map(TableId::quote).collect(Collectors.joining(", "));
+        return "SELECT " + key.stream().map(column -> TableId.quote(column) + "::text").collect(Collectors.joining(", "))
+                + " FROM " + mapping.source().quoted() + behind.sql(key, sourceKeyTypes) + " ORDER BY " + columns + " OFFSET " + rows
+                + " LIMIT 1";
     }
 
     private List<String> targetKey() {
         return key.stream().map(mapping::targetColumn).toList();
-    }
-
-    private static String among(List<String> columns, List<String> types) {
-        List<String> names = IntStream.range(0, columns.size()).mapToObj(i -> "k" + i).toList();
-        return "\nWHERE (%s) IN (SELECT %s FROM unnest(%s) AS asked(%s))"
-                .formatted(
-                        columns.stream().map(TableId::quote).collect(Collectors.joining(", ")),
-                        IntStream.range(0, columns.size())
-                                .mapToObj(i -> names.get(i) + "::" + types.get(i))
-                                .collect(Collectors.joining(", ")),
-                        columns.stream().map(column -> "?::text[]").collect(Collectors.joining(", ")),
-                        String.join(", ", names));
     }
 
     private String rows(TableId table, List<String> keyColumns, String where, Function<Pair, String> expression) {

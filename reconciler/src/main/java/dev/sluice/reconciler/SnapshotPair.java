@@ -3,9 +3,11 @@ package dev.sluice.reconciler;
 import dev.sluice.config.Databases;
 import dev.sluice.config.LaneConfig;
 import dev.sluice.config.PipelineConfig;
+import dev.sluice.config.TableMapping;
 import dev.sluice.schemas.ControlRecord;
 import dev.sluice.schemas.Lsn;
 import dev.sluice.schemas.SourceSnapshot;
+import dev.sluice.schemas.TableId;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
@@ -13,13 +15,16 @@ import java.sql.SQLException;
 import java.sql.Statement;
 import java.time.Instant;
 import java.time.OffsetDateTime;
+import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.UUID;
 import org.apache.kafka.common.TopicPartition;
 
 /**
- * A snapshot of the target, and after it one of the source, with what tells which changes each of them has.
+ * A snapshot of the target, and after it one of the source, with what tells which changes each of them has; and then the next such
+ * pair.
  *
  * <p>The target is read first: what it has applied had been committed at the source before the source is read. The one
  * exception is a commit that waits for a standby: it is in the stream before anybody sees it; {@link Touches} finds these.
@@ -29,6 +34,8 @@ import org.apache.kafka.common.TopicPartition;
 final class SnapshotPair implements AutoCloseable {
     private final Connection target;
     private final Connection source;
+    private final Connection marker;
+    private final String lane;
     private long epoch;
     private long seq;
     private final Map<TopicPartition, Long> offsets = new HashMap<>();
@@ -37,31 +44,46 @@ final class SnapshotPair implements AutoCloseable {
     private Instant at;
     private String fence;
 
-    private SnapshotPair(Connection target, Connection source) {
+    private SnapshotPair(Connection target, Connection source, Connection marker, String lane) {
         this.target = target;
         this.source = source;
+        this.marker = marker;
+        this.lane = lane;
     }
 
-    /** @throws SQLException if a database cannot be read, or the source takes no marker */
+    /** Connections only; {@link #next} takes the snapshots. */
     static SnapshotPair open(PipelineConfig config, LaneConfig lane) throws SQLException {
-        Connection target = Snapshots.open(config.target());
+        List<Connection> opened = new ArrayList<>();
         try {
-            SnapshotPair pair = new SnapshotPair(target, Snapshots.open(config.source()));
-            try {
-                pair.read(config, lane);
-                return pair;
-            } catch (SQLException | RuntimeException e) {
-                pair.close();
-                throw e;
+            opened.add(Snapshots.open(config.target()));
+            opened.add(Snapshots.open(config.source()));
+            opened.add(Databases.connect(config.source(), "sluice-verify"));
+            try (Statement set = opened.get(2).createStatement()) {
+                set.execute("SET synchronous_commit = local");
             }
+            return new SnapshotPair(opened.get(0), opened.get(1), opened.get(2), config.nameInTarget(lane));
         } catch (SQLException | RuntimeException e) {
-            target.close();
+            for (Connection connection : opened) {
+                connection.close();
+            }
             throw e;
         }
     }
 
-    private void read(PipelineConfig config, LaneConfig lane) throws SQLException {
-        readProgress(config.nameInTarget(lane));
+    /**
+     * Lets the snapshots go and takes new ones.
+     *
+     * <p>The table is locked first, as any reading does it: a TRUNCATE between a snapshot and the first reading in it would show an
+     * empty table in the snapshot. Source: PostgreSQL 18 manual, TRUNCATE: "not MVCC-safe".
+     *
+     * @throws SQLException if a database cannot be read, or the source takes no marker; with state 55P03 if somebody else has locked
+     *     the table
+     */
+    void next(TableMapping table) throws SQLException {
+        release();
+        lock(target, table.target());
+        lock(source, table.source());
+        readProgress();
         try (Statement statement = source.createStatement();
                 ResultSet row = statement.executeQuery(
                         "SELECT pg_current_snapshot()::text, pg_current_wal_insert_lsn()::text, clock_timestamp()")) {
@@ -71,17 +93,30 @@ final class SnapshotPair implements AutoCloseable {
             at = row.getObject(3, OffsetDateTime.class).toInstant();
         }
         fence = "verify " + UUID.randomUUID();
-        try (Connection marker = Databases.connectBriefly(config.source(), "sluice-verify");
-                Statement set = marker.createStatement();
-                PreparedStatement emit = marker.prepareStatement("SELECT pg_catalog.pg_logical_emit_message(true, ?, ?)")) {
-            set.execute("SET synchronous_commit = local");
+        try (PreparedStatement emit = marker.prepareStatement("SELECT pg_catalog.pg_logical_emit_message(true, ?, ?)")) {
             emit.setString(1, ControlRecord.MARKER_PREFIX);
             emit.setString(2, fence);
             emit.execute();
         }
     }
 
-    private void readProgress(String lane) throws SQLException {
+    private static void lock(Connection side, TableId table) throws SQLException {
+        try (Statement lock = side.createStatement()) {
+            lock.execute("SET lock_timeout = '2s'");
+            lock.execute("LOCK TABLE " + table.quoted() + " IN ACCESS SHARE MODE");
+        }
+    }
+
+    /** Holds no snapshot any more. */
+    void release() throws SQLException {
+        target.rollback();
+        source.rollback();
+    }
+
+    private void readProgress() throws SQLException {
+        epoch = 0;
+        seq = 0;
+        offsets.clear();
         try (PreparedStatement query = target.prepareStatement("SELECT epoch, seq FROM sluice.progress WHERE lane = ?")) {
             query.setString(1, lane);
             try (ResultSet row = query.executeQuery()) {
@@ -145,8 +180,9 @@ final class SnapshotPair implements AutoCloseable {
 
     @Override
     public void close() throws SQLException {
-        try (target) {
-            source.close();
+        try (target;
+                source) {
+            marker.close();
         }
     }
 }

@@ -13,7 +13,7 @@ import java.util.List;
  * @param unknown why nothing can be said; empty if something can
  * @param at the source's clock when its snapshot was taken; null if nothing can be said
  * @param position the source's position then; null if nothing can be said
- * @param rows of the source that were compared or in flight
+ * @param rows of the source
  * @param compared columns
  * @param notCompared columns, with the reason
  * @param confirmed rows that differ although both sides have exactly the same changes of them

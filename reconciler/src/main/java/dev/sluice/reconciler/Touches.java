@@ -65,26 +65,43 @@ final class Touches {
 
     private Touches() {}
 
-    /** @throws Unknown if the topics do not say */
-    static Touches read(PipelineConfig config, LaneConfig lane, SnapshotPair pair) throws Unknown {
-        if (pair.epoch() == 0) {
-            throw new Unknown("nothing was ever applied");
+    /** Reads the lane's topics, time and again. */
+    static final class Reader implements AutoCloseable {
+        private final PipelineConfig config;
+        private final LaneConfig lane;
+        private final KafkaConsumer<byte[], byte[]> consumer;
+
+        Reader(PipelineConfig config, LaneConfig lane) {
+            this.config = config;
+            this.lane = lane;
+            Properties settings = KafkaClients.base(config.kafka(), "sluice-verify-" + lane.name());
+            settings.put(ConsumerConfig.AUTO_OFFSET_RESET_CONFIG, "none");
+            settings.put(ConsumerConfig.ENABLE_AUTO_COMMIT_CONFIG, "false");
+            settings.put(ConsumerConfig.ALLOW_AUTO_CREATE_TOPICS_CONFIG, "false");
+            settings.put(ConsumerConfig.DEFAULT_API_TIMEOUT_MS_CONFIG, "10000");
+            settings.put(ConsumerConfig.MAX_POLL_RECORDS_CONFIG, "2000");
+            settings.put(ConsumerConfig.FETCH_MAX_WAIT_MS_CONFIG, "20"); // a fetch that waits would hold up the next reading
+            consumer = new KafkaConsumer<>(settings, new ByteArrayDeserializer(), new ByteArrayDeserializer());
         }
-        Properties settings = KafkaClients.base(config.kafka(), "sluice-verify-" + lane.name());
-        settings.put(ConsumerConfig.AUTO_OFFSET_RESET_CONFIG, "none");
-        settings.put(ConsumerConfig.ENABLE_AUTO_COMMIT_CONFIG, "false");
-        settings.put(ConsumerConfig.ALLOW_AUTO_CREATE_TOPICS_CONFIG, "false");
-        settings.put(ConsumerConfig.DEFAULT_API_TIMEOUT_MS_CONFIG, "10000");
-        settings.put(ConsumerConfig.MAX_POLL_RECORDS_CONFIG, "2000");
-        try (KafkaConsumer<byte[], byte[]> consumer =
-                new KafkaConsumer<>(settings, new ByteArrayDeserializer(), new ByteArrayDeserializer())) {
-            Reading reading = new Reading(config, lane, pair);
-            reading.assign(consumer);
-            reading.run(consumer);
+
+        /** @throws Unknown if the topics do not say */
+        Touches read(SnapshotPair pair) throws Unknown {
+            if (pair.epoch() == 0) {
+                throw new Unknown("nothing was ever applied");
+            }
+            try {
+                Reading reading = new Reading(config, lane, pair);
+                reading.assign(consumer);
+                reading.run(consumer);
+                return reading.touches;
+            } catch (KafkaException | IllegalArgumentException e) {
+                throw new Unknown("kafka: " + e.getMessage());
+            }
+        }
+
+        @Override
+        public void close() {
             consumer.close(CloseOptions.timeout(Duration.ofSeconds(1)));
-            return reading.touches;
-        } catch (KafkaException | IllegalArgumentException e) {
-            throw new Unknown("kafka: " + e.getMessage());
         }
     }
 

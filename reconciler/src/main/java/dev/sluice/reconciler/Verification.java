@@ -13,6 +13,7 @@ import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.sql.Statement;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -21,139 +22,343 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Function;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
- * Compares tables of two living databases row by row, exactly: while both are written, and however far behind the target is.
+ * Compares tables of two living databases, exactly: while both are written, and however far behind the target is.
  *
  * <p>Both sides are read in a {@link SnapshotPair}. A row is in flight if one of the snapshots has a change of it that the other
  * has not ({@link Touches}); every other row must be the same, and one that is not is confirmed at once. Rows in flight are looked
  * at again in pairs of their own until they have come to rest, or {@value #LOOKS} times.
  *
- * <p>Source: the transactions that write one row follow each other on its lock, and their changes are in the stream in that order,
- * so both sides have a beginning of the same sequence; equal beginnings make equal rows.
+ * <p>A table goes range by range of its key, each in a pair of its own, so no snapshot is held for long. The servers compute a
+ * {@link Digest} of the range; where these differ its rows are compared one by one in the same snapshots. A table whose key the
+ * servers may order differently, or that has none, is one range.
+ *
+ * <p>Why it is exact: the transactions that write one row follow each other on its lock, and their changes are in the stream in
+ * that order, so both sides have a beginning of the same sequence; equal beginnings make equal rows.
  *
  * <p>Threads: one at a time.
  */
-public final class Verification {
+public final class Verification implements AutoCloseable {
+    private static final Logger log = LoggerFactory.getLogger(Verification.class);
     private static final int LOOKS = 20;
     private static final long PAUSE_MILLIS = 100;
 
-    private final PipelineConfig config;
+    /** lock_not_available */
+    private static final String LOCKED = "55P03";
 
-    public Verification(PipelineConfig config) {
+    /** About a second's work for a server. */
+    private static final int RANGE_ROWS = 500_000;
+
+    /** Keys that are remembered; beyond these a row that is looked at twice counts twice. */
+    private static final int MOST_DIVERGED = 200_000;
+
+    /** Rows in flight that are looked at again at once. */
+    private static final int KEYS_AT_ONCE = 5_000;
+
+    /** Texts whose hashes both servers must agree about, before digests say anything. */
+    private static final String PROBE =
+            "SELECT hashtextextended(('The quick brown fox, ' || chr(252) || chr(8364)) COLLATE \"C\", 12345)::text"
+                    + " || pg_encoding_to_char((SELECT encoding FROM pg_database WHERE datname = current_database()))";
+
+    private final PipelineConfig config;
+    private final LaneConfig lane;
+    private final int rangeRows;
+    private final Touches.Reader touches;
+    private SnapshotPair pair;
+    private boolean hasDigests;
+
+    public Verification(PipelineConfig config, LaneConfig lane) {
+        this(config, lane, RANGE_ROWS);
+    }
+
+    /** @param rangeRows of a range, about */
+    public Verification(PipelineConfig config, LaneConfig lane, int rangeRows) {
         this.config = config;
+        this.lane = lane;
+        this.rangeRows = rangeRows;
+        this.touches = new Touches.Reader(config, lane);
     }
 
     /**
      * @param divergences gets what is confirmed
+     * @param progress called after each range
      * @throws Failure.Fatal if a table or column is missing, or may not be read
      */
-    public TableVerification verify(LaneConfig lane, TableMapping mapping, Divergences divergences) throws InterruptedException {
-        Table table = new Table(lane, mapping, divergences);
-        String reason = "";
-        for (int look = 0; look < LOOKS; look++) {
-            try {
-                return table.verify();
-            } catch (Touches.Unknown e) {
-                reason = e.getMessage();
-                if (!table.mayBeAskedAgain) {
-                    break;
-                }
-                TimeUnit.MILLISECONDS.sleep(PAUSE_MILLIS);
-            } catch (SQLException e) {
-                Failure failure = Snapshots.translate(e);
-                if (failure instanceof Failure.Fatal fatal) {
-                    throw fatal;
-                }
-                return TableVerification.unknown(mapping.source(), failure.getMessage());
+    public TableVerification verify(TableMapping mapping, Divergences divergences, Progress progress) throws InterruptedException {
+        try {
+            if (pair == null) {
+                pair = SnapshotPair.open(config, lane);
+                hasDigests = probe(pair.source()).equals(probe(pair.target()));
             }
+            return new Table(mapping, divergences, progress).verify();
+        } catch (Touches.Unknown e) {
+            return TableVerification.unknown(mapping.source(), e.getMessage());
+        } catch (SQLException e) {
+            closePair();
+            Failure failure = Snapshots.translate(e);
+            if (failure instanceof Failure.Fatal fatal) {
+                throw fatal;
+            }
+            return TableVerification.unknown(mapping.source(), failure.getMessage());
+        } finally {
+            release();
         }
-        return TableVerification.unknown(mapping.source(), reason);
+    }
+
+    /** How far a table is. */
+    public interface Progress {
+        Progress SILENT = (table, done, estimated) -> {};
+
+        /** @param estimated rows in all, as the source's statistics have it */
+        void at(TableId table, long done, long estimated);
+    }
+
+    private static String probe(Connection side) throws SQLException {
+        try (Statement statement = side.createStatement();
+                ResultSet row = statement.executeQuery(PROBE)) {
+            row.next();
+            return row.getString(1);
+        }
+    }
+
+    private void release() {
+        try {
+            if (pair != null) {
+                pair.release();
+            }
+        } catch (SQLException e) {
+            closePair();
+        }
+    }
+
+    private void closePair() {
+        try {
+            if (pair != null) {
+                pair.close();
+            }
+        } catch (SQLException e) {
+            log.debug("closing: {}", e.getMessage());
+        }
+        pair = null;
+    }
+
+    @Override
+    public void close() {
+        closePair();
+        touches.close();
     }
 
     /** The way of one table. */
     private final class Table {
-        private final LaneConfig lane;
         private final TableMapping mapping;
         private final TableId source;
         private final Divergences divergences;
+        private final Progress progress;
+        private final long seed = ThreadLocalRandom.current().nextLong();
         private final List<RowDifference> differences = new ArrayList<>();
+        /** Keys that are confirmed; a row may be looked at more than once. */
+        private final Set<List<String>> diverged = new HashSet<>();
+        /** To be looked at again. */
+        private final Set<List<String>> inFlight = new HashSet<>();
         private ComparedTable compared;
-        private boolean mayBeAskedAgain;
         private Instant at;
         private Lsn position;
+        private long estimated;
         private long rows;
         private long confirmed;
         private long explained;
         private Set<List<String>> parked = Set.of();
+        private TableShape sourceShape;
+        private TableShape targetShape;
 
-        Table(LaneConfig lane, TableMapping mapping, Divergences divergences) {
-            this.lane = lane;
+        Table(TableMapping mapping, Divergences divergences, Progress progress) {
             this.mapping = mapping;
             this.source = mapping.source();
             this.divergences = divergences;
+            this.progress = progress;
         }
 
         TableVerification verify() throws SQLException, Touches.Unknown, InterruptedException {
-            Set<List<String>> inFlight;
-            rows = 0;
-            confirmed = 0;
-            explained = 0;
-            differences.clear();
-            try (SnapshotPair pair = SnapshotPair.open(config, lane)) {
-                look(pair);
+            List<KeyRange> ranges = new ArrayList<>();
+            again(() -> {
                 at = pair.at();
                 position = pair.position();
-                inFlight = inFlight(pair);
-                divergences.begin(lane, compared);
-                Set<List<String>> leftOut = inFlight;
-                try (RowStream here = new RowStream(pair.source(), compared.sourceSql());
-                        RowStream there = new RowStream(pair.target(), compared.targetSql())) {
-                    rows = count(new TableMerge(compared, here, there, kept(), leftOut::contains).run());
-                }
+                estimated = estimatedRows();
+                ranges.addAll(ranges());
+            });
+            divergences.begin(lane, compared);
+            for (KeyRange range : ranges) {
+                again(() -> verifyRange(range));
+                progress.at(source, rows, estimated);
             }
             for (int look = 0; look < LOOKS && !inFlight.isEmpty(); look++) {
-                inFlight = verifyKeys(inFlight);
+                TimeUnit.MILLISECONDS.sleep(PAUSE_MILLIS);
+                again(this::verifyKeys);
             }
             if (inFlight.isEmpty()) {
-                divergences.end(result(0).comparison());
+                divergences.end(new TableComparison(
+                        source, mapping.target(), rows, rows, confirmed, 0, 0, List.copyOf(differences), compared.notCompared()));
             } else {
                 divergences.endPartly();
             }
-            return result(inFlight.size()).verification();
+            return new TableVerification(
+                    source,
+                    "",
+                    at,
+                    position,
+                    rows,
+                    compared.columns().size(),
+                    compared.notCompared(),
+                    confirmed,
+                    explained,
+                    inFlight.size(),
+                    List.copyOf(differences));
         }
 
-        /** Gives those that are still in flight. */
-        private Set<List<String>> verifyKeys(Set<List<String>> keys) throws SQLException, Touches.Unknown, InterruptedException {
-            TimeUnit.MILLISECONDS.sleep(PAUSE_MILLIS);
-            try (SnapshotPair pair = SnapshotPair.open(config, lane)) {
-                look(pair);
-                Set<List<String>> still = new HashSet<>(keys);
-                Set<List<String>> now = inFlight(pair);
-                still.retainAll(now);
-                List<List<String>> asked = keys.stream().filter(key -> !now.contains(key)).toList();
-                if (!asked.isEmpty()) {
-                    List<String[]> arrays = new ArrayList<>();
-                    for (int i = 0; i < compared.key().size(); i++) {
-                        int column = i;
-                        arrays.add(asked.stream().map(key -> key.get(column)).toArray(String[]::new));
+        private interface Look {
+            void take() throws SQLException, Touches.Unknown, Busy;
+        }
+
+        /** With a new pair each time; a table whose rows cannot be told apart may be at rest the next time. */
+        private void again(Look look) throws SQLException, Touches.Unknown, InterruptedException {
+            for (int tries = 1; ; tries++) {
+                try {
+                    pair.next(mapping);
+                    look();
+                    look.take();
+                    return;
+                } catch (Busy e) {
+                    if (tries == LOOKS) {
+                        throw new Touches.Unknown(e.getMessage());
                     }
-                    try (RowStream here = new RowStream(pair.source(), compared.sourceSqlOfKeys(), arrays);
-                            RowStream there = new RowStream(pair.target(), compared.targetSqlOfKeys(), arrays)) {
-                        rows += count(new TableMerge(compared, here, there, kept(), now::contains).run());
+                } catch (SQLException e) {
+                    if (!LOCKED.equals(e.getSQLState())) {
+                        throw e;
+                    }
+                    if (tries == LOOKS) {
+                        throw new Touches.Unknown("somebody holds a lock on it");
                     }
                 }
-                return still;
+                TimeUnit.MILLISECONDS.sleep(PAUSE_MILLIS);
             }
         }
 
-        private long count(TableComparison comparison) {
-            confirmed += comparison.differenceCount();
-            comparison.differences().stream()
-                    .limit(Math.max(0, RowComparison.LISTED - differences.size()))
-                    .forEach(differences::add);
+        /** Borders are only where to cut: rows that come or go meanwhile belong to one range or the other. */
+        private List<KeyRange> ranges() throws SQLException {
+            if (!compared.hasRanges() || !hasDigests) {
+                return List.of(KeyRange.ALL);
+            }
+            List<KeyRange> ranges = new ArrayList<>();
+            List<String> from = null;
+            while (true) {
+                List<String> to = nextBorder(new KeyRange(from, null));
+                ranges.add(new KeyRange(from, to));
+                if (to == null) {
+                    return ranges;
+                }
+                from = to;
+            }
+        }
+
+        private List<String> nextBorder(KeyRange behind) throws SQLException {
+            try (RowStream border = new RowStream(
+                    pair.source(), compared.nextBorderSql(behind, rangeRows), behind.parameters())) {
+                return border.hasRow() ? List.copyOf(border.key(compared.key().size())) : null;
+            }
+        }
+
+        private long estimatedRows() throws SQLException {
+            try (PreparedStatement query = pair.source().prepareStatement(
+                    """
+                    SELECT greatest(0, sum(c.reltuples))::bigint FROM pg_class c
+                    WHERE c.oid = to_regclass(?) OR c.oid IN (SELECT relid FROM pg_partition_tree(to_regclass(?)) WHERE isleaf)""")) {
+                query.setString(1, source.quoted());
+                query.setString(2, source.quoted());
+                try (ResultSet row = query.executeQuery()) {
+                    row.next();
+                    return row.getLong(1);
+                }
+            }
+        }
+
+        private void verifyRange(KeyRange range) throws SQLException, Touches.Unknown, Busy {
+            Set<List<String>> now = inFlightNow();
+            boolean isSame = hasDigests && compared.hasKey() && isSameByDigest(range, now);
+            if (!isSame) {
+                rows += compareRows(range, now);
+            }
+            inFlight.addAll(now); // of other ranges too: they are looked at in any case
+        }
+
+        /** Whether all rows but those in flight are the same; then they count. */
+        private boolean isSameByDigest(KeyRange range, Set<List<String>> leftOut) throws SQLException {
+            Digests here;
+            Digests there;
+            CompletableFuture<Digests> asked = CompletableFuture.supplyAsync(() -> {
+                try {
+                    return digests(pair.source(), condition -> compared.sourceDigestSql(condition, seed), range, leftOut);
+                } catch (SQLException e) {
+                    throw new CompletionException(e);
+                }
+            });
+            try {
+                there = digests(pair.target(), condition -> compared.targetDigestSql(condition, seed), range, leftOut);
+            } finally {
+                here = join(asked);
+            }
+            boolean isSame = here.atRest().isSame(there.atRest());
+            rows += isSame ? here.all().rows() : 0;
+            return isSame;
+        }
+
+        private Digests digests(
+                Connection side, Function<RowCondition, String> sql, KeyRange range, Set<List<String>> leftOut)
+                throws SQLException {
+            Digest all = Digest.read(side, sql.apply(range), range.parameters());
+            if (leftOut.isEmpty()) {
+                return new Digests(all, all);
+            }
+            RowCondition some = new RowCondition.Both(range, new RowCondition.Keys(leftOut, compared.key().size()));
+            return new Digests(all, all.less(Digest.read(side, sql.apply(some), some.parameters())));
+        }
+
+        /** Gives the number of rows of the source. */
+        private long compareRows(RowCondition condition, Set<List<String>> leftOut) throws SQLException {
+            TableComparison comparison;
+            try (RowStream here = new RowStream(pair.source(), compared.sourceSql(condition), condition.parameters());
+                    RowStream there = new RowStream(pair.target(), compared.targetSql(condition), condition.parameters())) {
+                comparison = new TableMerge(compared, here, there, kept(), leftOut::contains).run();
+            }
+            if (!compared.hasKey()) {
+                confirmed += comparison.differenceCount();
+            }
+            for (RowDifference difference : comparison.differences()) {
+                boolean isListed = differences.stream().anyMatch(one -> one.key().equals(difference.key()));
+                if (!isListed && differences.size() < RowComparison.LISTED) {
+                    differences.add(difference);
+                }
+            }
             return comparison.sourceRows();
+        }
+
+        private void verifyKeys() throws SQLException, Touches.Unknown, Busy {
+            Set<List<String>> now = inFlightNow();
+            List<List<String>> asked = inFlight.stream()
+                    .filter(key -> !now.contains(key))
+                    .limit(KEYS_AT_ONCE)
+                    .toList();
+            if (!asked.isEmpty()) {
+                compareRows(new RowCondition.Keys(asked, compared.key().size()), now);
+                inFlight.removeAll(asked);
+            }
         }
 
         /** Counts those that dead letters explain. */
@@ -164,8 +369,11 @@ public final class Verification {
 
                 @Override
                 public void found(Divergence divergence) {
-                    explained += parked.contains(divergence.key()) ? 1 : 0;
-                    divergences.found(divergence);
+                    if (diverged.size() == MOST_DIVERGED || diverged.add(divergence.key())) {
+                        confirmed++;
+                        explained += parked.contains(divergence.key()) ? 1 : 0;
+                        divergences.found(divergence);
+                    }
                 }
 
                 @Override
@@ -176,19 +384,25 @@ public final class Verification {
             };
         }
 
-        private void look(SnapshotPair pair) throws SQLException, Touches.Unknown {
+        private void look() throws SQLException, Touches.Unknown {
             Optional<String> notYet = notYet(pair.target());
             if (notYet.isPresent()) {
-                mayBeAskedAgain = false;
                 throw new Touches.Unknown(notYet.get());
             }
             TableShape here = shape(pair.source(), source, "source");
             TableShape there = shape(pair.target(), mapping.target(), "target");
-            compared = new ComparedTable(mapping, here, there, ComputedPairs.read(config, mapping, here, there));
+            if (compared == null || !here.equals(sourceShape) || !there.equals(targetShape)) {
+                if (compared != null) {
+                    throw new Touches.Unknown("its columns have changed meanwhile");
+                }
+                compared = new ComparedTable(mapping, here, there, ComputedPairs.read(config, mapping, here, there));
+                sourceShape = here;
+                targetShape = there;
+            }
             parked = parked(pair.target());
         }
 
-        private static TableShape shape(Connection side, TableId table, String role) throws SQLException, Touches.Unknown {
+        private TableShape shape(Connection side, TableId table, String role) throws SQLException, Touches.Unknown {
             TableShape shape = Catalog.read(side, List.of(table)).get(table);
             if (shape == null) {
                 throw new Touches.Unknown("%s has no table %s".formatted(role, table));
@@ -237,13 +451,11 @@ public final class Verification {
             return keys;
         }
 
-        private Set<List<String>> inFlight(SnapshotPair pair) throws Touches.Unknown {
-            mayBeAskedAgain = false;
-            Touches touches = Touches.read(config, lane, pair);
-            mayBeAskedAgain = true;
-            Set<Map<String, String>> touched = touches.keys(source);
-            if (touches.isWhole(source) || !compared.hasKey() && !touched.isEmpty()) {
-                throw new Touches.Unknown("rows of it that cannot be told apart are in flight each time it is looked at");
+        private Set<List<String>> inFlightNow() throws Touches.Unknown, Busy {
+            Touches now = touches.read(pair);
+            Set<Map<String, String>> touched = now.keys(source);
+            if (now.isWhole(source) || !compared.hasKey() && !touched.isEmpty()) {
+                throw new Busy("rows of it that cannot be told apart are in flight each time it is looked at");
             }
             Set<List<String>> keys = new HashSet<>();
             for (Map<String, String> key : touched) {
@@ -254,39 +466,28 @@ public final class Verification {
             }
             return keys;
         }
+    }
 
-        private Result result(long inFlight) {
-            return new Result(inFlight);
+    /** Nobody can tell now which rows are in flight. */
+    private static final class Busy extends Exception {
+        private static final long serialVersionUID = 1L;
+
+        Busy(String what) {
+            super(what);
         }
+    }
 
-        /** In the two forms that are asked for. */
-        private final class Result {
-            private final long inFlight;
+    /** @param atRest without the rows that are in flight */
+    private record Digests(Digest all, Digest atRest) {}
 
-            Result(long inFlight) {
-                this.inFlight = inFlight;
+    private static Digests join(CompletableFuture<Digests> asked) throws SQLException {
+        try {
+            return asked.join();
+        } catch (CompletionException e) {
+            if (e.getCause() instanceof SQLException refused) {
+                throw refused;
             }
-
-            TableVerification verification() {
-                return new TableVerification(
-                        source,
-                        "",
-                        at,
-                        position,
-                        rows + inFlight,
-                        compared.columns().size(),
-                        compared.notCompared(),
-                        confirmed,
-                        explained,
-                        inFlight,
-                        List.copyOf(differences));
-            }
-
-            /** For who only counts. */
-            TableComparison comparison() {
-                return new TableComparison(
-                        source, mapping.target(), rows, rows, confirmed, 0, 0, List.copyOf(differences), compared.notCompared());
-            }
+            throw e;
         }
     }
 }

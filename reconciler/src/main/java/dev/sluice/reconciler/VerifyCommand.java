@@ -19,6 +19,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Set;
 import java.util.concurrent.Callable;
+import java.util.concurrent.TimeUnit;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -97,16 +98,17 @@ public final class VerifyCommand implements Callable<Integer> {
         List<TableVerification> verified = new ArrayList<>();
         ArrayNode list = JSON.createArrayNode();
         try (StoredDivergences divergences = StoredDivergences.open(config, StoredDivergences.MOST_KEYS)) {
-            Verification verification = new Verification(config);
             for (LaneConfig lane : config.lanes()) {
-                for (TableMapping mapping : lane.tables()) {
-                    if (wanted.contains(mapping.source())) {
-                        TableVerification table = verification.verify(lane, mapping, divergences);
-                        verified.add(table);
-                        if (output == Output.json) {
-                            list.add(json(table));
-                        } else {
-                            print(table, out);
+                try (Verification verification = new Verification(config, lane)) {
+                    for (TableMapping mapping : lane.tables()) {
+                        if (wanted.contains(mapping.source())) {
+                            TableVerification table = verification.verify(mapping, divergences, new Eta(spec.commandLine().getErr()));
+                            verified.add(table);
+                            if (output == Output.json) {
+                                list.add(json(table));
+                            } else {
+                                print(table, out);
+                            }
                         }
                     }
                 }
@@ -120,6 +122,32 @@ public final class VerifyCommand implements Callable<Integer> {
             out.flush();
         }
         return stop(verified);
+    }
+
+    /** Says every few seconds how far a table is. */
+    private static final class Eta implements Verification.Progress {
+        private static final long SAY_NANOS = TimeUnit.SECONDS.toNanos(5);
+
+        private final PrintWriter err;
+        private final long began = System.nanoTime();
+        private long saidAt = began;
+
+        Eta(PrintWriter err) {
+            this.err = err;
+        }
+
+        @Override
+        public void at(TableId table, long done, long estimated) {
+            long now = System.nanoTime();
+            if (now - saidAt > SAY_NANOS) {
+                saidAt = now;
+                double perSecond = done / ((now - began) / 1e9);
+                String left = estimated > done ? ", about %,d s left".formatted(Math.round((estimated - done) / perSecond)) : "";
+                err.println(String.format(
+                        Locale.ROOT, "%s: %,d of about %,d rows, %,.0f rows/s%s", table, done, Math.max(done, estimated), perSecond, left));
+                err.flush();
+            }
+        }
     }
 
     private Set<TableId> wanted(PipelineConfig config) {

@@ -3,6 +3,7 @@ package dev.sluice.sandbox;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.sluice.config.LaneConfig;
+import dev.sluice.config.TableMapping;
 import dev.sluice.reconciler.Divergences;
 import dev.sluice.reconciler.RowDifference;
 import dev.sluice.reconciler.TableVerification;
@@ -113,8 +114,10 @@ class VerificationIT {
     private List<TableVerification> verify(Pipeline pipeline) throws InterruptedException {
         List<TableVerification> tables = new ArrayList<>();
         LaneConfig lane = pipeline.config().lanes().get(0);
-        for (var mapping : lane.tables()) {
-            tables.add(new Verification(pipeline.config()).verify(lane, mapping, Divergences.NOT_KEPT));
+        try (Verification verification = new Verification(pipeline.config(), lane, 3_000)) {
+            for (TableMapping mapping : lane.tables()) {
+                tables.add(verification.verify(mapping, Divergences.NOT_KEPT, Verification.Progress.SILENT));
+            }
         }
         return tables;
     }
