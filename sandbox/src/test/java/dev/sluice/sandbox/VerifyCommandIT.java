@@ -1,0 +1,146 @@
+package dev.sluice.sandbox;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.sluice.schemas.Stop;
+import java.time.Duration;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
+
+/** {@code sluice verify} as its users meet it. */
+@ExtendWith(ChildLogs.class)
+class VerifyCommandIT {
+    private static final String CANARY = "canary-5512";
+
+    private static ThreeServers servers;
+
+    private final Command sluice = new Command();
+
+    @BeforeAll
+    static void startServers() {
+        servers = ThreeServers.start();
+    }
+
+    @AfterAll
+    static void stopServers() {
+        servers.close();
+    }
+
+    @Test
+    void whatHasDivergedIsNamedRepairedAndInSyncOnlyWhenItWasVerifiedAgain() throws Exception {
+        try (Pipeline pipeline = Pipeline.on(servers, "verify").carrying("person", "paper", "bare")) {
+            pipeline.onBoth(
+                    """
+                    CREATE TABLE person (id int PRIMARY KEY, name text);
+                    CREATE TABLE paper (year int, no text, title text, PRIMARY KEY (no, year));
+                    CREATE TABLE bare (v text);
+                    ALTER TABLE bare REPLICA IDENTITY FULL""");
+            pipeline.onTarget("ALTER TABLE person ADD COLUMN own text");
+            pipeline.startCapture();
+            assertThat(sluice.run(pipeline, "verify")).as(sluice.printed()).isNotZero();
+            pipeline.startApply();
+            pipeline.awaitStreaming();
+            pipeline.onSource(
+                    """
+                    INSERT INTO person SELECT n, 'name ' || n FROM generate_series(1, 500) AS n;
+                    INSERT INTO paper VALUES (2026, 'a "b', 'first'), (2026, 'ä', 'second');
+                    INSERT INTO bare VALUES ('x'), ('x'), ('y')""");
+            pipeline.awaitCaughtUp();
+
+            assertThat(sluice.run(pipeline, "verify")).as(sluice.printed()).isZero();
+            assertThat(sluice.out()).containsPattern(
+                            "public.person: IN SYNC as of .*Z \\(source position .*\\), 500 rows, 2 of 3 columns compared \\(not: own \\(in the target only\\)\\)")
+                    .contains("IN SYNC: 3 tables, 505 rows");
+
+            pipeline.onTarget(
+                    """
+                    UPDATE person SET name = '%s' WHERE id = 7;
+                    DELETE FROM person WHERE id = 8;
+                    UPDATE paper SET title = title || ' ' WHERE no = 'ä';
+                    UPDATE bare SET v = 'z' WHERE v = 'y'"""
+                            .formatted(CANARY));
+            assertThat(sluice.run(pipeline, "verify")).isEqualTo(Stop.DIFFERENT.exitCode());
+            assertThat(sluice.out()).contains(
+                            "public.person: DIVERGED (2 confirmed)", "  differs: id=7 in name", "  missing in the target: id=8",
+                            "public.paper: DIVERGED (1 confirmed)", "  differs: no=ä, year=2026 in title",
+                            "public.bare: DIVERGED (2 confirmed)", "DIVERGED: 3 of 3 tables", "sluice repair --from-divergences")
+                    .doesNotContain(CANARY);
+            assertThat(sluice.run(pipeline, "verify", "--table", "person", "-o", "json")).isEqualTo(Stop.DIFFERENT.exitCode());
+            JsonNode json = new ObjectMapper().readTree(sluice.out());
+            assertThat(json).hasSize(1);
+            assertThat(json.get(0).get("verdict").textValue()).isEqualTo("diverged");
+            assertThat(json.get(0).get("confirmed").intValue()).isEqualTo(2);
+
+            assertThat(sluice.run(pipeline, "repair", "--from-divergences", "--execute")).as(sluice.printed()).isZero();
+            assertThat(pipeline.askTarget("SELECT count(*) FROM sluice.divergence WHERE closed_at IS NULL")).isEqualTo("3");
+            assertThat(sluice.run(pipeline, "verify", "--table", "person", "--table", "paper")).as(sluice.printed()).isZero();
+            assertThat(pipeline.askTarget("SELECT count(*) FROM sluice.divergence WHERE closed_at IS NULL")).isEqualTo("0");
+            pipeline.onTarget("UPDATE bare SET v = 'y' WHERE v = 'z'");
+            pipeline.assertEqual();
+        }
+    }
+
+    @Test
+    void rowsOfDeadLettersAreExplainedAndTablesThatStandStillAreUnknown() {
+        try (Pipeline pipeline = Pipeline.on(servers, "explained").carrying("person", "other")) {
+            pipeline.onBoth("CREATE TABLE person (id int PRIMARY KEY, name text); CREATE TABLE other (id int PRIMARY KEY, v text)");
+            pipeline.onTarget("ALTER TABLE person ADD CONSTRAINT short CHECK (length(name) < 5)");
+            pipeline.startCapture();
+            pipeline.startApply();
+            pipeline.awaitStreaming();
+            pipeline.onSource("INSERT INTO person VALUES (1, 'a'), (2, 'much too long'); INSERT INTO other VALUES (1, 'x')");
+            pipeline.awaitCaughtUp();
+
+            assertThat(sluice.run(pipeline, "verify")).as(sluice.printed()).isEqualTo(Stop.DIFFERENT.exitCode());
+            assertThat(sluice.out()).contains("public.person: DIVERGED (1 confirmed, 1 of them held back by dead letters)", "public.other: IN SYNC");
+
+            pipeline.onTarget("ALTER TABLE other RENAME COLUMN v TO w");
+            pipeline.onSource("INSERT INTO other VALUES (2, 'y')");
+            awaitHeld(pipeline, 1);
+            assertThat(sluice.run(pipeline, "verify", "--table", "other")).as(sluice.printed()).isEqualTo(Stop.UNKNOWN.exitCode());
+            assertThat(sluice.out()).contains("public.other: UNKNOWN (it is held: ", "UNKNOWN: of 1 of 1 tables");
+
+            pipeline.onTarget("ALTER TABLE other RENAME COLUMN w TO v; ALTER TABLE person DROP CONSTRAINT short");
+            assertThat(sluice.run(pipeline, "dlq", "replay", "--all", "--execute")).as(sluice.printed()).isZero();
+            awaitHeld(pipeline, 0);
+            pipeline.awaitCaughtUp();
+            assertThat(sluice.run(pipeline, "verify")).as(sluice.printed()).isZero();
+            pipeline.assertEqual();
+
+            assertThat(sluice.run(pipeline, "verify", "--table", "nobody")).isEqualTo(Stop.USAGE.exitCode());
+            assertThat(sluice.err()).contains("--table nobody: no lane maps it; mapped are [public.other, public.person]");
+        }
+    }
+
+    private static void awaitHeld(Pipeline pipeline, int tables) {
+        Await.until("%d tables are held".formatted(tables), Duration.ofSeconds(60), () -> pipeline
+                .askTarget("SELECT count(*) FROM sluice.held_table")
+                .equals(Integer.toString(tables)));
+    }
+
+    @Test
+    void withoutCaptureNothingIsCalledEqualThatMayNotBe() {
+        try (Pipeline pipeline = Pipeline.on(servers, "standing").carrying("person")) {
+            pipeline.onBoth("CREATE TABLE person (id int PRIMARY KEY, name text)");
+            Child capture = pipeline.startCapture();
+            pipeline.startApply();
+            pipeline.awaitStreaming();
+            pipeline.onSource("INSERT INTO person VALUES (1, 'a')");
+            pipeline.awaitCaughtUp();
+            capture.kill();
+            pipeline.onSource("UPDATE person SET name = 'b'");
+
+            assertThat(sluice.run(pipeline, "verify")).as(sluice.printed()).isEqualTo(Stop.UNKNOWN.exitCode());
+            assertThat(sluice.out()).contains("public.person: UNKNOWN (the stream does not get to where the source is: capture is down or far behind)");
+
+            pipeline.startCapture();
+            pipeline.awaitCaughtUp();
+            assertThat(sluice.run(pipeline, "verify")).as(sluice.printed()).isZero();
+            pipeline.assertEqual();
+        }
+    }
+}
