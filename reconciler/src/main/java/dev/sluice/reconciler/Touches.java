@@ -43,7 +43,7 @@ import org.apache.kafka.common.serialization.ByteArrayDeserializer;
  * <p>Threads: one.
  */
 final class Touches {
-    private static final Duration PATIENCE = Duration.ofSeconds(30);
+    private static final Duration PATIENCE = Duration.ofSeconds(10);
 
     /** Records before the target's position that are looked at too, per partition: their transactions may not be visible yet. */
     private static final long BACK = 1_000;

@@ -28,7 +28,7 @@ import org.junit.jupiter.api.extension.ExtendWith;
  */
 @ExtendWith(ChildLogs.class)
 class DeadLetterKillIT {
-    private static final int ROUNDS = Integer.getInteger("sluice.rounds", 8);
+    private static final int ROUNDS = Intensity.of("sluice.rounds", 4, 60);
     private static final Duration PATIENCE = Duration.ofSeconds(90);
     private static final List<String> TABLES = List.of("shelf", "item", "tag");
 

@@ -12,8 +12,8 @@ import org.junit.jupiter.api.extension.ExtendWith;
 /** A storm of rows that the target refuses: in one large transaction and in many small ones, by a process with little memory. */
 @ExtendWith(ChildLogs.class)
 class DeadLetterStormIT {
-    private static final int LETTERS = Integer.getInteger("sluice.storm", 10_000);
-    private static final Duration PATIENCE = Duration.ofMinutes(5);
+    private static final int LETTERS = Intensity.of("sluice.storm", 4_000, 100_000);
+    private static final Duration PATIENCE = Duration.ofMinutes(10);
 
     private static ThreeServers servers;
 

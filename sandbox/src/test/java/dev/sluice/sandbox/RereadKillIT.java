@@ -20,7 +20,7 @@ class RereadKillIT {
     private static final Duration PATIENCE = Duration.ofSeconds(90);
 
     /** Times each way of dying is tried; {@code -Dsluice.rounds}. */
-    private static final int ROUNDS = Integer.getInteger("sluice.rounds", 1);
+    private static final int ROUNDS = Intensity.of("sluice.rounds", 1, 20);
 
     private static final List<String> WHILE_COPYING =
             List.of("reread.read", "reread.before-join", "reread.joined", "apply.before-commit");
