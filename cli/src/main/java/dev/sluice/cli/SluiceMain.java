@@ -2,6 +2,7 @@ package dev.sluice.cli;
 
 import dev.sluice.apply.ApplyMain;
 import dev.sluice.capture.CaptureMain;
+import dev.sluice.reconciler.ReconcileCommand;
 import dev.sluice.reconciler.ReconcilerMain;
 import dev.sluice.reconciler.VerifyCommand;
 import picocli.CommandLine;
@@ -26,6 +27,7 @@ import picocli.CommandLine.IVersionProvider;
             ResumeCommand.class,
             ReconcilerMain.Compare.class,
             VerifyCommand.class,
+            ReconcileCommand.class,
             HelpCommand.class
         },
         mixinStandardHelpOptions = true,

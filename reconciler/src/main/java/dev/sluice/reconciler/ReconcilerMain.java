@@ -20,7 +20,7 @@ import picocli.CommandLine.Spec;
         description = "Compares source and target.",
         mixinStandardHelpOptions = true,
         synopsisSubcommandLabel = "COMMAND",
-        subcommands = {ReconcilerMain.Compare.class, VerifyCommand.class})
+        subcommands = {ReconcilerMain.Compare.class, VerifyCommand.class, ReconcileCommand.class})
 public final class ReconcilerMain {
     private ReconcilerMain() {}
 
