@@ -1,9 +1,6 @@
 package dev.sluice.reconciler;
 
-import dev.sluice.config.ConfigReader;
-import dev.sluice.config.InvalidConfigException;
 import dev.sluice.config.PipelineConfig;
-import dev.sluice.schemas.Failure;
 import dev.sluice.schemas.Stop;
 import java.io.PrintWriter;
 import java.nio.file.Path;
@@ -54,22 +51,8 @@ public final class ReconcilerMain {
         private CommandSpec spec;
 
         @Override
-        public Integer call() {
-            PrintWriter out = spec.commandLine().getOut();
-            PrintWriter err = spec.commandLine().getErr();
-            try {
-                return compare(ConfigReader.read(file, System.getenv()), out).exitCode();
-            } catch (InvalidConfigException e) {
-                err.println(e.report(file));
-                return Stop.CONFIG.exitCode();
-            } catch (Failure.Fatal e) {
-                err.println(e.getMessage());
-                err.println("remedy: " + e.remedy());
-                return e.stop().exitCode();
-            } catch (Failure.Retryable e) {
-                err.println(e.getMessage());
-                return Stop.FAILED.exitCode();
-            }
+        public Integer call() throws InterruptedException {
+            return ConfiguredCommand.run(spec, file, ReconcilerMain::compare);
         }
     }
 

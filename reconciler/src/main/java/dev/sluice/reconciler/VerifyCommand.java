@@ -3,12 +3,9 @@ package dev.sluice.reconciler;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import dev.sluice.config.ConfigReader;
-import dev.sluice.config.InvalidConfigException;
 import dev.sluice.config.LaneConfig;
 import dev.sluice.config.PipelineConfig;
 import dev.sluice.config.TableMapping;
-import dev.sluice.schemas.Failure;
 import dev.sluice.schemas.Stop;
 import dev.sluice.schemas.TableId;
 import java.io.PrintWriter;
@@ -76,21 +73,7 @@ public final class VerifyCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws InterruptedException {
-        PrintWriter out = spec.commandLine().getOut();
-        PrintWriter err = spec.commandLine().getErr();
-        try {
-            return verify(ConfigReader.read(file, System.getenv()), out).exitCode();
-        } catch (InvalidConfigException e) {
-            err.println(e.report(file));
-            return Stop.CONFIG.exitCode();
-        } catch (Failure.Fatal e) {
-            err.println(e.getMessage());
-            err.println("remedy: " + e.remedy());
-            return e.stop().exitCode();
-        } catch (Failure.Retryable e) {
-            err.println(e.getMessage());
-            return Stop.FAILED.exitCode();
-        }
+        return ConfiguredCommand.run(spec, file, this::verify);
     }
 
     private Stop verify(PipelineConfig config, PrintWriter out) throws InterruptedException {
