@@ -286,6 +286,21 @@ public final class DeadLetters {
         }
     }
 
+    /** Letters that these replays were asked for and that later ones have taken over, as they are now. */
+    public List<Letter> takenOver(Connection target, Collection<Long> runs) throws SQLException {
+        try (PreparedStatement query = target.prepareStatement(
+                """
+                SELECT id FROM sluice.dead_letter WHERE lane = ANY (?) AND replay_run IS NOT NULL AND replay_run <> ALL (?)
+                  AND id IN (SELECT unnest(letters) FROM sluice.audit WHERE id = ANY (?) AND action = 'replay')
+                ORDER BY 1""")) {
+            query.setArray(1, target.createArrayOf("text", lanes.toArray()));
+            query.setArray(2, target.createArrayOf("bigint", runs.toArray()));
+            query.setArray(3, target.createArrayOf("bigint", runs.toArray()));
+            List<Long> found = ids(query);
+            return found.isEmpty() ? List.of() : letters(target, Choice.ofIds(found), found.size());
+        }
+    }
+
     static List<Long> ids(PreparedStatement query) throws SQLException {
         List<Long> ids = new ArrayList<>();
         try (ResultSet row = query.executeQuery()) {

@@ -66,7 +66,7 @@ final class DlqDiscardCommand implements Callable<Integer> {
     @Mixin
     private OutputOption output;
 
-    private record Found(List<Long> chosen, List<Long> behind, List<Letter> letters) {
+    private record Found(List<Long> chosen, List<Long> behind, List<Letter> letters, String whyNothing) {
         List<Long> ids() {
             List<Long> ids = new ArrayList<>(chosen);
             ids.addAll(behind);
@@ -114,10 +114,11 @@ final class DlqDiscardCommand implements Callable<Integer> {
         DeadLetters letters = session.letters();
         List<Long> chosen = letters.holding(target, choice);
         List<Long> behind = session.chains().along(target, chosen, Along.BEHIND);
-        Found found = new Found(chosen, behind, List.of());
-        return found.ids().isEmpty()
-                ? found
-                : new Found(chosen, behind, letters.letters(target, Choice.ofIds(found.ids()), MOST_LINES));
+        if (chosen.isEmpty()) {
+            return new Found(chosen, behind, List.of(), selection.whyNothing(session, target));
+        }
+        Found found = new Found(chosen, behind, List.of(), "");
+        return new Found(chosen, behind, letters.letters(target, Choice.ofIds(found.ids()), MOST_LINES), "");
     }
 
     private void print(Found found) {
@@ -130,11 +131,11 @@ final class DlqDiscardCommand implements Callable<Integer> {
             found.letters().forEach(letter -> list.add(LetterLines.json(letter)));
             out.println(json.toPrettyString());
         } else if (found.chosen().isEmpty()) {
-            out.println("nothing to discard");
+            out.println("nothing to discard" + found.whyNothing());
         } else {
             LetterLines.table(found.letters()).forEach(out::println);
             if (found.ids().size() > found.letters().size()) {
-                out.println("and %d more".formatted(found.ids().size() - found.letters().size()));
+                out.println("and %s more".formatted(Amounts.count(found.ids().size() - found.letters().size())));
             }
             if (!found.behind().isEmpty()) {
                 out.println("given up with them, since they wait behind them: " + LetterLines.numbers(found.behind()));

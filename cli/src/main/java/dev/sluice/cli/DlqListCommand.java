@@ -30,7 +30,9 @@ import picocli.CommandLine.TypeConversionException;
         description = {
             "Lists dead letters, or with --by counts them.",
             "In the order of their lane; those that are not closed, unless --state says otherwise.",
-            "open: the target has refused it. behind: it waits, untried, behind a letter that is about the same row."
+            "open: the target has refused it. behind: it waits, untried, behind a letter that is about the same row.",
+            "Kinds: upsert, the whole row; patch, a row without long values that did not change; delete; move, the key changes."
+                    + " docs/topics.md has the others."
         },
         exitCodeListHeading = "Exit codes:%n",
         exitCodeList = {
@@ -109,7 +111,7 @@ final class DlqListCommand implements Callable<Integer> {
                 List<Group> groups =
                         session.inTransaction("counting dead letters", target -> letters.groups(target, choice, grouping));
                 if (grouping.isPresent()) {
-                    print(groups);
+                    print(groups, choice.states().equals(Choice.HOLDING));
                 } else {
                     print(
                             session.inTransaction("listing dead letters", target -> letters.letters(target, choice, limit)),
@@ -120,7 +122,8 @@ final class DlqListCommand implements Callable<Integer> {
         });
     }
 
-    private void print(List<Group> groups) {
+    /** @param isOpenOnly closed letters are not counted, so 0 of them would be wrong */
+    private void print(List<Group> groups, boolean isOpenOnly) {
         PrintWriter out = spec.commandLine().getOut();
         if (output.isJson()) {
             ArrayNode json = JsonNodeFactory.instance.arrayNode();
@@ -134,17 +137,34 @@ final class DlqListCommand implements Callable<Integer> {
             out.println(json.toPrettyString());
             return;
         }
-        List<List<String>> rows = groups.stream()
-                .map(group -> List.of(
+        if (groups.isEmpty()) {
+            out.println("no dead letters");
+        } else {
+            List<List<String>> rows = groups.stream().map(group -> cells(group, isOpenOnly)).toList();
+            LetterLines.table(cells(List.of(by.toString(), "open", "behind", "closed", "oldest", "newest"), isOpenOnly), rows)
+                    .forEach(out::println);
+        }
+        out.flush();
+    }
+
+    private static List<String> cells(Group group, boolean isOpenOnly) {
+        return cells(
+                List.of(
                         group.name().isEmpty() ? "-" : group.name(),
                         Amounts.count(group.open()),
                         Amounts.count(group.behind()),
                         Amounts.count(group.closed()),
                         LetterLines.time(group.oldest()),
-                        LetterLines.time(group.newest())))
-                .toList();
-        LetterLines.table(List.of(by.toString(), "open", "behind", "closed", "oldest", "newest"), rows).forEach(out::println);
-        out.flush();
+                        LetterLines.time(group.newest())),
+                isOpenOnly);
+    }
+
+    private static List<String> cells(List<String> all, boolean isOpenOnly) {
+        List<String> cells = new ArrayList<>(all);
+        if (isOpenOnly) {
+            cells.remove(3);
+        }
+        return cells;
     }
 
     private void print(List<Letter> letters, Optional<Group> all) {

@@ -43,7 +43,7 @@ import picocli.CommandLine.Spec;
             " 0:said; with --execute: all are replayed, or are out of date",
             " 1:nothing has moved for too long (what was asked for stays), or the target or Kafka could not be reached",
             " 2:wrong command line, no such letter, table, run or topic",
-            " 3:some were refused again",
+            " 3:some were refused again; with --run: or are not closed in a later replay",
             "11:`sluice apply` of this version has never run on the target, or the topic is missing",
             "13:a server refused the credentials",
             "78:wrong configuration"
@@ -103,12 +103,22 @@ final class DlqReplayCommand implements Callable<Integer> {
         if (what.topic == null && (fromOffset != null || partition != null)) {
             throw new ParameterException(spec.commandLine(), "--from-offset and --partition go with --from-topic");
         }
+        requireSensible();
         ObjectNode json = JsonNodeFactory.instance.objectNode();
         try (LetterSession session = LetterSession.open(config)) {
             if (!what.runs.isEmpty()) {
                 return follow(session, known(session), json);
             }
             return what.topic == null ? replay(session, json) : bringBack(session, json);
+        }
+    }
+
+    private void requireSensible() {
+        if (waitSeconds < 1) {
+            throw new ParameterException(spec.commandLine(), "--wait must be 1 or more, was " + waitSeconds);
+        }
+        if (fromOffset != null && fromOffset < 0) {
+            throw new ParameterException(spec.commandLine(), "--from-offset must be 0 or more, was " + fromOffset);
         }
     }
 
@@ -149,13 +159,16 @@ final class DlqReplayCommand implements Callable<Integer> {
                     .formatted(what.topic, session.laneName(topic.lane()), topic.range())));
             result = session.inTransaction(
                     "bringing letters back", target -> new LetterReturn(topic, session.who()).read(target, isExecuted));
-            say(List.of("%s that the index lacks, %d that it has, %s of something else"
-                    .formatted(Amounts.count(result.fresh(), "letter"), result.known(), Amounts.count(result.others(), "record"))));
+            say(List.of("%s that the index lacks, %s that it has, %s of something else"
+                    .formatted(Amounts.count(result.fresh(), "letter"), Amounts.count(result.known()), Amounts.count(result.others(), "record"))));
             json.put("isExecuted", isExecuted)
                     .put("topic", what.topic)
                     .put("fresh", result.fresh())
                     .put("known", result.known())
                     .put("others", result.others());
+            if (result.fresh() == 0 && result.known() > 0) {
+                say(List.of("nothing to bring back; what the index has and is not closed is replayed by `sluice dlq replay --all`"));
+            }
             if (result.run().isEmpty()) {
                 return nothingDone(json, result.fresh() == 0);
             }
@@ -184,17 +197,38 @@ final class DlqReplayCommand implements Callable<Integer> {
         Progress end = follower.follow();
         List<Letter> refused = session.inTransaction(
                 "looking at what was refused", target -> session.replay().refused(target, runs.keySet(), MOST_LINES));
-        say(List.of("%d replayed, %d out of date, %d refused again".formatted(end.replayed(), end.superseded(), end.refused())));
+        say(List.of("%s replayed, %s out of date, %s refused again"
+                .formatted(Amounts.count(end.replayed()), Amounts.count(end.superseded()), Amounts.count(end.refused()))));
         if (!refused.isEmpty()) {
             say(LetterLines.table(refused));
         }
+        if (end.refused() > refused.size()) {
+            say(List.of("%s more; `sluice dlq list` shows them".formatted(Amounts.count(end.refused() - refused.size()))));
+        }
+        List<Letter> takenOver = session.inTransaction(
+                "looking at later replays", target -> session.letters().takenOver(target, runs.keySet()));
+        sayTakenOver(takenOver);
         ArrayNode numbers = json.putArray("runs");
         runs.forEach((run, lane) -> numbers.addObject().put("run", run).put("lane", lane));
         json.put("replayed", end.replayed()).put("superseded", end.superseded()).put("refused", end.refused());
         ArrayNode letters = json.putArray("refusedLetters");
         refused.forEach(letter -> letters.add(LetterLines.json(letter)));
+        ArrayNode later = json.putArray("takenOver");
+        takenOver.forEach(letter -> later.add(LetterLines.json(letter)));
         print(json);
-        return (end.refused() == 0 ? Stop.CLEAN : Stop.DIFFERENT).exitCode();
+        boolean isAllClosed = end.refused() == 0 && takenOver.stream().noneMatch(Letter::isHolding);
+        return (isAllClosed ? Stop.CLEAN : Stop.DIFFERENT).exitCode();
+    }
+
+    /** A letter is part of the last replay that it was asked for: an earlier one does not count it any more. */
+    private void sayTakenOver(List<Letter> letters) {
+        if (!letters.isEmpty()) {
+            TreeSet<Long> later = new TreeSet<>();
+            letters.forEach(letter -> letter.run().ifPresent(later::add));
+            long holding = letters.stream().filter(Letter::isHolding).count();
+            say(List.of("%s taken over by later replays (%s), %s not closed yet; `sluice dlq audit` has how each replay ended"
+                    .formatted(Amounts.count(letters.size(), "letter"), LetterLines.numbers(later), Amounts.count(holding))));
+        }
     }
 
     private void say(List<String> lines) {

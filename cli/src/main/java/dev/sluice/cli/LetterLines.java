@@ -74,7 +74,7 @@ final class LetterLines {
     /** {@code 3, 5, 8 and 12 more}. */
     static String numbers(Collection<Long> ids) {
         return ids.stream().limit(MOST_NUMBERS).map(String::valueOf).collect(Collectors.joining(", "))
-                + (ids.size() > MOST_NUMBERS ? " and %d more".formatted(ids.size() - MOST_NUMBERS) : "");
+                + (ids.size() > MOST_NUMBERS ? " and %s more".formatted(Amounts.count(ids.size() - MOST_NUMBERS)) : "");
     }
 
     static ObjectNode json(Letter letter) {

@@ -1,12 +1,15 @@
 package dev.sluice.cli;
 
+import dev.sluice.apply.DeadLetters.By;
 import dev.sluice.apply.DeadLetters.Choice;
+import dev.sluice.apply.DeadLetters.Group;
 import dev.sluice.apply.DeadLetters.Letter;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.stream.Collectors;
 import picocli.CommandLine.Option;
 
 /** Letters that something is to be done with; one way of naming them excludes the others. */
@@ -23,6 +26,20 @@ class LetterSelection {
 
     @Option(names = "--all", description = "All.")
     private boolean isAll;
+
+    /** Why nothing is chosen, as far as a wrong name may be the reason; empty if none was given. */
+    String whyNothing(LetterSession session, Connection target) throws SQLException {
+        if (errorClass == null) {
+            return "";
+        }
+        Choice holding = new Choice(
+                List.of(), Optional.empty(), Optional.empty(), Optional.empty(), Optional.empty(), Choice.HOLDING);
+        String others = session.letters().groups(target, holding, Optional.of(By.CLASS)).stream()
+                .map(Group::name)
+                .collect(Collectors.joining(", "));
+        return ": none that is not closed is of class %s%s"
+                .formatted(errorClass, others.isEmpty() ? "" : ", there are " + others);
+    }
 
     /** Of whatever state. */
     Choice choice(LetterSession session) {

@@ -46,8 +46,8 @@ final class LetterSession implements AutoCloseable {
                         Stop.SETUP,
                         "target %s has no table sluice.audit: no `sluice apply` of this version has been at work there"
                                 .formatted(pipeline.target().address()),
-                        "start `sluice apply`: it makes the tables, and it does the replaying; letters that were in them are"
-                                + " still in their topics, `sluice dlq replay --from-topic …` brings them back");
+                        "start `sluice apply`: it makes the tables, and it does the replaying; if they were there before, see"
+                                + " \"Schema sluice is lost\" in docs/runbook.md");
             }
             return new LetterSession(pipeline, session);
         } catch (Failure e) {

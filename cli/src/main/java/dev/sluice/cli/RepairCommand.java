@@ -1,5 +1,6 @@
 package dev.sluice.cli;
 
+import dev.sluice.apply.LaneStatus;
 import dev.sluice.apply.RowPreview;
 import dev.sluice.apply.RowPreview.Row;
 import dev.sluice.config.LaneConfig;
@@ -10,11 +11,13 @@ import dev.sluice.schemas.Failure;
 import dev.sluice.schemas.Stop;
 import dev.sluice.schemas.TableId;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeSet;
 import java.util.concurrent.Callable;
 import java.util.function.Consumer;
 import picocli.CommandLine.Command;
@@ -33,17 +36,18 @@ import picocli.CommandLine.Spec;
         description = {
             "Shows how single rows stand on both sides, and which columns differ. Nothing is changed without --execute: then the"
                     + " running `sluice apply` makes them equal to the source while the stream runs, and they are looked at again.",
-            "Rows that the source lacks are removed. For many rows `sluice resync` is faster.",
+            "Rows that the source lacks are removed. For many rows `sluice resync` is faster. Computed columns (transform) are not"
+                    + " looked at; with --execute they are computed anew in every row that is named.",
             "With --from-divergences the rows are those that `sluice compare` has found to differ and no later compare has found"
                     + " equal. A repaired row counts only once it was compared again."
         },
         exitCodeListHeading = "Exit codes:%n",
         exitCodeList = {
             " 0:the rows are equal, with --execute: now; or no divergence is open",
-            " 1:a row could not be told or repaired, or a database could not be reached",
+            " 1:a row could not be told or repaired, it says why; or a database could not be reached",
             " 2:wrong command line, no such table or key",
             " 3:a row differs; --execute makes it equal",
-            "11:`sluice apply` of this version has never run on the target, or `sluice compare` has never stored anything there",
+            "11:`sluice apply` of this version has never run on the target, or has applied nothing yet",
             "13:a server refused the credentials",
             "78:wrong configuration"
         })
@@ -52,6 +56,8 @@ final class RepairCommand implements Callable<Integer> {
     private static final int LOOKED_AT = 100;
     /** Rows that are asked for together. */
     private static final int REPAIRED = 2_000;
+
+    private static final String NOTHING_CHANGED = "nothing was changed; --execute makes equal what differs";
 
     @Spec
     private CommandSpec spec;
@@ -125,10 +131,28 @@ final class RepairCommand implements Callable<Integer> {
 
     private void repairNamed(PipelineConfig config, LaneConfig lane, TableMapping mapping, RepairOutput printed)
             throws InterruptedException {
+        requireApplied(config, lane);
         try (RowPreview preview = RowPreview.open(config, lane, mapping)) {
             Set<List<String>> canonical = new LinkedHashSet<>();
             keys.forEach(key -> canonical.add(preview.canonical(RepairKeys.parse(key, preview.keyColumns()))));
             repair(config, lane, mapping, preview, List.copyOf(canonical), Map.of(), printed);
+        }
+        if (!isExecuted && printed.hasDifferent()) {
+            printed.say(NOTHING_CHANGED);
+        }
+    }
+
+    /** Where nothing was applied there is no position at which both sides could be looked at. */
+    private static void requireApplied(PipelineConfig config, LaneConfig lane) {
+        try (TargetSession session = TargetSession.open(config)) {
+            if (session.inTransaction("looking for the lane", target -> LaneStatus.read(target, config.nameInTarget(lane)))
+                    .applied()
+                    .isEmpty()) {
+                throw new Failure.Fatal(
+                        Stop.SETUP,
+                        "lane %s has applied nothing to target %s yet".formatted(lane.name(), config.target().address()),
+                        "start `sluice capture` and `sluice apply`; `sluice status` shows how far they are");
+            }
         }
     }
 
@@ -154,7 +178,7 @@ final class RepairCommand implements Callable<Integer> {
         } else if (isExecuted || !printed.hasDifferent()) {
             printed.say("a repaired row counts only once it was compared again: `sluice compare`");
         } else {
-            printed.say("nothing was changed; --execute makes equal what differs");
+            printed.say(NOTHING_CHANGED);
         }
     }
 
@@ -187,21 +211,39 @@ final class RepairCommand implements Callable<Integer> {
         RepairRequests requests = new RepairRequests(config, lane, mapping.source(), spec.commandLine().getErr());
         for (int from = 0; from < rows.size(); from += REPAIRED) {
             List<List<String>> some = rows.subList(from, Math.min(rows.size(), from + REPAIRED));
+            Map<List<String>, String> failed = new HashMap<>();
             if (isExecuted) {
                 List<List<String>> unequal = new ArrayList<>();
                 look(preview, some, row -> {
-                    if (!row.isEqual() || !computed.getOrDefault(row.key(), List.of()).isEmpty()) {
+                    if (!row.isEqual() || isDoubtful(row, mapping, computed)) {
                         unequal.add(row.key());
                     }
                 });
-                requests.fulfil(unequal);
+                failed.putAll(requests.fulfil(unequal));
             }
-            look(preview, some, row -> printed.row(
-                    mapping.source(),
-                    preview.keyColumns(),
-                    row,
-                    isExecuted ? List.of() : computed.getOrDefault(row.key(), List.of())));
+            look(preview, some, row -> {
+                String note = "";
+                if (failed.containsKey(row.key()) && !row.isEqual()) {
+                    printed.failed();
+                    note = "not repaired: " + failed.get(row.key());
+                } else if (!isExecuted && isDoubtful(row, mapping, computed) && !isFromDivergences) {
+                    note = "not looked at, since computed: " + String.join(", ", new TreeSet<>(mapping.transform().keySet()));
+                }
+                printed.row(
+                        mapping,
+                        preview.keyColumns(),
+                        row,
+                        isExecuted ? List.of() : computed.getOrDefault(row.key(), List.of()),
+                        note);
+            });
         }
+    }
+
+    /** Whether a row that is equal as far as it is looked at may have computed columns that are not. */
+    private boolean isDoubtful(Row row, TableMapping mapping, Map<List<String>, List<String>> computed) {
+        return isFromDivergences
+                ? !computed.getOrDefault(row.key(), List.of()).isEmpty()
+                : (row.state() == Row.State.EQUAL || row.state() == Row.State.DIFFERING) && !mapping.transform().isEmpty();
     }
 
     private static void look(RowPreview preview, List<List<String>> rows, Consumer<Row> seen) throws InterruptedException {

@@ -6,12 +6,14 @@ import com.fasterxml.jackson.databind.SequenceWriter;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.sluice.apply.RowPreview.Row;
 import dev.sluice.apply.RowPreview.Row.State;
+import dev.sluice.config.TableMapping;
 import dev.sluice.schemas.Failure;
 import dev.sluice.schemas.Stop;
 import dev.sluice.schemas.TableId;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.UncheckedIOException;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
@@ -25,6 +27,7 @@ final class RepairOutput {
     private final PrintWriter err;
     private final boolean hasValues;
     private final Optional<SequenceWriter> array;
+    private final List<String> remarks = new ArrayList<>();
     private boolean isUnknown;
     private boolean isDifferent;
 
@@ -48,7 +51,7 @@ final class RepairOutput {
     /**
      * Ends the array: one without an end is no JSON, and is not taken for all there is.
      *
-     * @return the exit code: 1 if a row could not be told, else 3 if one differs
+     * @return the exit code: 1 if a row could not be told or repaired, else 3 if one differs
      */
     int end() {
         try {
@@ -60,6 +63,8 @@ final class RepairOutput {
             throw new UncheckedIOException(e);
         }
         out.flush();
+        remarks.forEach(err::println);
+        err.flush();
         return (isUnknown ? Stop.FAILED : isDifferent ? Stop.DIFFERENT : Stop.CLEAN).exitCode();
     }
 
@@ -67,22 +72,27 @@ final class RepairOutput {
         return isDifferent;
     }
 
-    /** @param computed columns that differ by what a comparison said, and that are not looked at here */
-    void row(TableId source, List<String> columns, Row row, List<String> computed) {
+    /**
+     * @param computed columns that differ by what a comparison said, and that are not looked at here
+     * @param note what else is to be said of it, may be empty
+     */
+    void row(TableMapping mapping, List<String> columns, Row row, List<String> computed, String note) {
+        TableId source = mapping.source();
         isUnknown |= row.state() == State.UNKNOWN;
         isDifferent |= !row.isEqual() || !computed.isEmpty();
         if (array.isPresent()) {
-            write(json(source, columns, row, computed));
+            write(json(mapping, columns, row, computed, note));
             return;
         }
-        out.println("%s %s: %s%s".formatted(
+        out.println("%s %s: %s%s%s".formatted(
                 source,
                 RepairKeys.text(row.key(), columns),
                 words(row),
-                computed.isEmpty() ? "" : "; computed columns, as compared last, differ: " + String.join(", ", computed)));
+                computed.isEmpty() ? "" : "; computed columns, as compared last, differ: " + String.join(", ", computed),
+                note.isEmpty() ? "" : "; " + note));
         if (hasValues) {
             row.differing().forEach(column -> out.println("  %s: source %s, target %s"
-                    .formatted(column, value(row.source().get(column)), value(row.target().get(column)))));
+                    .formatted(column, value(valueAtSource(mapping, row, column)), value(row.target().get(column)))));
         }
     }
 
@@ -98,9 +108,23 @@ final class RepairOutput {
         }
     }
 
-    /** For a person; no part of the JSON. */
+    /** A row is not what it was to be made. */
+    void failed() {
+        isUnknown = true;
+    }
+
+    /** For a person; no part of the JSON, and not in its midst. */
     void say(String line) {
-        (array.isPresent() ? err : out).println(line);
+        if (array.isPresent()) {
+            remarks.add(line);
+        } else {
+            out.println(line);
+        }
+    }
+
+    /** Of a constant, which the source does not have, what the mapping gives. */
+    private static String valueAtSource(TableMapping mapping, Row row, String column) {
+        return row.source().containsKey(column) ? row.source().get(column) : mapping.constants().get(column);
     }
 
     private static String value(String text) {
@@ -118,8 +142,8 @@ final class RepairOutput {
         };
     }
 
-    private ObjectNode json(TableId source, List<String> columns, Row row, List<String> computed) {
-        ObjectNode object = JSON.createObjectNode().put("table", source.toString());
+    private ObjectNode json(TableMapping mapping, List<String> columns, Row row, List<String> computed, String note) {
+        ObjectNode object = JSON.createObjectNode().put("table", mapping.source().toString());
         ObjectNode key = object.putObject("key");
         for (int i = 0; i < columns.size(); i++) {
             key.put(columns.get(i), row.key().get(i));
@@ -129,11 +153,14 @@ final class RepairOutput {
         for (String column : row.differing()) {
             ObjectNode values = differing.putObject(column);
             if (hasValues) {
-                values.put("source", row.source().get(column));
+                values.put("source", valueAtSource(mapping, row, column));
                 values.put("target", row.target().get(column));
             }
         }
         computed.forEach(differing::putObject);
+        if (!note.isEmpty()) {
+            object.put("message", note);
+        }
         return object;
     }
 

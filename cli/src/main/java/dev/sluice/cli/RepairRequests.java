@@ -8,6 +8,7 @@ import dev.sluice.schemas.Failure;
 import dev.sluice.schemas.Stop;
 import dev.sluice.schemas.TableId;
 import java.io.PrintWriter;
+import java.util.HashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
@@ -33,11 +34,12 @@ final class RepairRequests {
      * Returns when each row is repaired or has failed.
      *
      * @param keys canonical
+     * @return why rows were not repaired, by key
      * @throws Failure.Retryable if that takes longer than 10 minutes
      */
-    void fulfil(List<List<String>> keys) throws InterruptedException {
+    Map<List<String>, String> fulfil(List<List<String>> keys) throws InterruptedException {
         if (keys.isEmpty()) {
-            return;
+            return Map.of();
         }
         try (TargetSession session = TargetSession.open(config)) {
             if (!session.inTransaction("looking for sluice.repair", RepairStore::isThere)) {
@@ -49,25 +51,35 @@ final class RepairRequests {
             }
             String by = System.getProperty("user.name") + ", " + config.target().user();
             List<Long> ids = session.inTransaction("requesting repairs", target -> store.request(target, source, keys, by));
-            follow(session, ids);
+            Map<Long, Outcome> outcomes = follow(session, ids);
+            Map<List<String>, String> failed = new HashMap<>();
+            for (int i = 0; i < ids.size(); i++) {
+                Outcome outcome = outcomes.get(ids.get(i));
+                if (outcome != null && outcome.state() == RepairStore.State.FAILED) {
+                    failed.put(keys.get(i), outcome.message());
+                }
+            }
+            return failed;
         }
     }
 
-    private void follow(TargetSession session, List<Long> ids) throws InterruptedException {
+    private Map<Long, Outcome> follow(TargetSession session, List<Long> ids) throws InterruptedException {
         String said = "";
         long began = System.nanoTime();
         while (System.nanoTime() - began < PATIENCE_NANOS) {
             Map<Long, Outcome> outcomes = session.inTransaction("looking at repairs", target -> store.outcomes(target, ids));
             String now = String.join("; ", new LinkedHashSet<>(outcomes.values().stream()
+                    .filter(outcome -> outcome.state() == RepairStore.State.REQUESTED)
                     .map(Outcome::message)
                     .filter(message -> !message.isEmpty())
                     .toList()));
             if (!now.equals(said)) {
                 said = now;
-                err.println(now);
+                err.println(now.isEmpty() ? "it goes on" : "waits: " + now);
+                err.flush();
             }
             if (outcomes.values().stream().noneMatch(outcome -> outcome.state() == RepairStore.State.REQUESTED)) {
-                return;
+                return outcomes;
             }
             TimeUnit.MILLISECONDS.sleep(100);
         }

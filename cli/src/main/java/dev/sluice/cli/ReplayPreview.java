@@ -27,9 +27,11 @@ import java.util.TreeMap;
  * @param closed those that were named and are closed
  * @param all oldest and newest of what would be replayed; empty if that is nothing
  * @param held letters that would wait, by table
+ * @param whyNothing behind "nothing to replay"
  */
 record ReplayPreview(
-        List<Long> chosen, List<Long> before, List<Letter> closed, Optional<Group> all, Map<TableId, Long> held) {
+        List<Long> chosen, List<Long> before, List<Letter> closed, Optional<Group> all, Map<TableId, Long> held,
+        String whyNothing) {
 
     static ReplayPreview read(LetterSession session, Connection target, LetterSelection selection, Choice choice)
             throws SQLException {
@@ -51,7 +53,8 @@ record ReplayPreview(
         Optional<Group> all = ids.isEmpty()
                 ? Optional.empty()
                 : letters.groups(target, of(ids, Optional.empty()), Optional.empty()).stream().findFirst();
-        return new ReplayPreview(chosen, before, closed, all, held);
+        String whyNothing = chosen.isEmpty() ? selection.whyNothing(session, target) : "";
+        return new ReplayPreview(chosen, before, closed, all, held, whyNothing);
     }
 
     private static Choice of(List<Long> ids, Optional<TableId> table) {
@@ -74,7 +77,7 @@ record ReplayPreview(
         closed.forEach(letter -> lines.add("letter %d is closed: %s at %s by %s; it is left alone".formatted(
                 letter.id(), letter.state(), letter.closedAt().map(LetterLines::time).orElse("?"), letter.closedBy())));
         if (all.isEmpty()) {
-            lines.add("nothing to replay");
+            lines.add("nothing to replay" + whyNothing);
             return lines;
         }
         lines.add("%s to replay: %s; the oldest of %s, the newest of %s".formatted(

@@ -10,6 +10,7 @@ import dev.sluice.capture.SlotStatus;
 import dev.sluice.schemas.TableId;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Collectors;
 
@@ -56,8 +57,27 @@ final class StatusReport {
             }
             line(text, "state", state(lane));
         }
-        return text.append("%s: %s".formatted(pipeline, needsPerson() ? "a person is needed" : "nobody is needed"))
-                .toString();
+        return text.append("%s: %s".formatted(pipeline, needsPerson() ? "a person is needed" : nobody())).toString();
+    }
+
+    /** A restart may be on its way and a parked row can wait, but neither may go unseen behind "nobody is needed". */
+    private String nobody() {
+        String open = lanes.stream().map(StatusReport::open).filter(text -> !text.isEmpty()).collect(Collectors.joining("; "));
+        return open.isEmpty() ? "nobody is needed" : "nobody is needed at once; " + open;
+    }
+
+    private static String open(LaneReport lane) {
+        List<String> open = new ArrayList<>();
+        if (lane.slot().filter(slot -> slot.state() != SlotStatus.State.ACTIVE).isPresent()) {
+            open.add("no capture is at work");
+        }
+        if (!lane.target().isAtWork()) {
+            open.add("no apply is at work");
+        }
+        if (lane.letters().open() > 0) {
+            open.add("%s to be replayed or discarded".formatted(Amounts.count(lane.letters().open(), "dead letter")));
+        }
+        return open.isEmpty() ? "" : "lane %s: %s".formatted(lane.lane().name(), String.join(", ", open));
     }
 
     private static void line(StringBuilder text, String head, String rest) {

@@ -119,6 +119,12 @@ class DeadLetterCommandsIT {
             assertThat(refused.out()).contains("0 replayed, 0 out of date, 3 refused again");
             assertThat(pipeline.askTarget("SELECT attempts FROM sluice.dead_letter WHERE id = 2")).isEqualTo("2");
 
+            CommandRun one = CommandRun.of(pipeline, "dlq", "replay", "--id", "2", "--execute");
+            assertThat(one.exitCode()).as(one.all()).isEqualTo(Stop.DIFFERENT.exitCode());
+            assertThat(CommandRun.of(pipeline, "dlq", "replay", "--run", "1").exitCode())
+                    .as("letter 2 is part of another replay, and still refused")
+                    .isEqualTo(Stop.DIFFERENT.exitCode());
+
             pipeline.onTarget(LENIENT);
             CommandRun replay = CommandRun.of(pipeline, "dlq", "replay", "--all", "--execute", "-o", "json");
             assertThat(replay.exitCode()).as(replay.all()).isZero();
@@ -128,13 +134,16 @@ class DeadLetterCommandsIT {
             pipeline.assertEqual();
             int run = replay.json().get("runs").get(0).get("run").asInt();
             assertThat(CommandRun.of(pipeline, "dlq", "replay", "--run", "" + run).out()).contains("4 replayed");
+            CommandRun earlier = CommandRun.of(pipeline, "dlq", "replay", "--run", "1");
+            assertThat(earlier.exitCode()).as(earlier.all()).isZero();
+            assertThat(earlier.out()).contains("3 letters taken over by later replays (" + run + "), 0 not closed yet");
             CommandRun again = CommandRun.of(pipeline, "dlq", "replay", "--id", "2", "--execute");
             assertThat(again.exitCode()).isZero();
             assertThat(again.out()).contains("letter 2 is closed: replayed at", "nothing to replay");
 
             CommandRun audit = CommandRun.of(pipeline, "dlq", "audit", "--id", "4");
             assertThat(audit.out()).contains("letters.main", "1, 2, 3, 4", "4 replayed, 0 superseded, 0 refused again");
-            assertThat(CommandRun.of(pipeline, "dlq", "audit", "-o", "json").json()).hasSize(2);
+            assertThat(CommandRun.of(pipeline, "dlq", "audit", "-o", "json").json()).hasSize(3);
             for (CommandRun masked : List.of(list, byClass, show, showJson, dry, refused, replay, again, audit)) {
                 assertThat(masked.all()).doesNotContain(CANARY);
             }

@@ -265,7 +265,8 @@ class RereadCommandsIT {
                     .contains("backfill    public.orders  running  5 of about 10 rows (50%)")
                     .contains("never read  public.customers: ")
                     .contains("not yet a state that the source had: public.orders (backfill is under way); the other tables are")
-                    .endsWith("shop: nobody is needed\n");
+                    .endsWith("shop: nobody is needed at once; lane main: no capture is at work; lane side: no capture is at work,"
+                            + " no apply is at work\n");
 
             target.execute("INSERT INTO sluice.held_table (lane, source_schema, source_table, reason, cure)"
                     + " VALUES ('shop.main', 'public', 'customers', 'a column is gone', 'drop it')");
