@@ -61,6 +61,11 @@ final class DeadLetterStore {
     record Refusal(String name, String sqlstate, String constraint, String message) {
         static final Refusal BEHIND = new Refusal("behind", null, null, "a letter before it concerns the same row");
 
+        /** Error and constraint, in words. */
+        String what() {
+            return constraint == null ? name : name + ", constraint " + constraint;
+        }
+
         static Refusal of(SQLException e) {
             return new Refusal(
                     TargetFailures.name(e),
@@ -325,7 +330,8 @@ final class DeadLetterStore {
                 """
                 UPDATE sluice.dead_letter
                 SET state = CASE WHEN ? THEN 'behind' ELSE 'open' END, error_class = ?, sqlstate = ?, constraint_name = ?,
-                  message = ?, attempts = attempts + CASE WHEN ? THEN 0 ELSE 1 END, last_failed_at = clock_timestamp(),
+                  message = ?, attempts = attempts + CASE WHEN ? THEN 0 ELSE 1 END,
+                  last_failed_at = CASE WHEN ? THEN last_failed_at ELSE clock_timestamp() END,
                   is_requested = false, waits_for = '', repairs = NULL
                 WHERE id = ?""")) {
             boolean isBehind = refusal == Refusal.BEHIND;
@@ -335,7 +341,8 @@ final class DeadLetterStore {
             update.setString(4, refusal.constraint());
             update.setString(5, refusal.message());
             update.setBoolean(6, isBehind);
-            update.setLong(7, id);
+            update.setBoolean(7, isBehind);
+            update.setLong(8, id);
             update.executeUpdate();
         }
     }

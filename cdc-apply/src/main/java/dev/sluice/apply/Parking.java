@@ -29,6 +29,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.TreeMap;
+import java.util.stream.Collectors;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.common.header.Header;
 import org.slf4j.Logger;
@@ -63,6 +65,8 @@ final class Parking implements AutoCloseable {
     /** Letters within the last minute; -1 until somebody has to know. */
     private int recent = -1;
     private int parkedNow;
+    /** Of these, how many of each table and error. */
+    private final Map<String, Integer> kindsNow = new TreeMap<>();
 
     /** A letter that is not in the index yet. */
     private record Pending(RowChange change, State state, Refusal refusal) {
@@ -202,11 +206,16 @@ final class Parking implements AutoCloseable {
         refusedAgain.clear();
     }
 
+    /** How many letters of the replay were refused once more, or wait behind one that was. */
+    int refusedAgain() {
+        return refusedAgain.size();
+    }
+
     /** Closes those that were written. */
     void endReplay() throws SQLException {
         Set<Long> written = new HashSet<>(alone);
         written.removeAll(refusedAgain);
-        store.close(target, written, State.REPLAYED, "a replay");
+        store.close(target, written, State.REPLAYED, "its own record");
         alone = Set.of();
     }
 
@@ -222,7 +231,7 @@ final class Parking implements AutoCloseable {
                 supersede(change);
             }
             if (isReplay(change)) {
-                store.close(target, List.of(change.origin().letter()), State.REPLAYED, "a replay");
+                store.close(target, List.of(change.origin().letter()), State.REPLAYED, "its own record");
             }
         }
     }
@@ -271,7 +280,7 @@ final class Parking implements AutoCloseable {
             store.refusedAgain(target, change.origin().letter(), refusal);
             return;
         }
-        parkedNow++;
+        count(table, refusal);
         if (isOn()) {
             requireNotTooMany(table, refusal);
         }
@@ -281,17 +290,18 @@ final class Parking implements AutoCloseable {
         }
     }
 
+    private void count(TableId table, Refusal refusal) {
+        parkedNow++;
+        kindsNow.merge(table + " " + refusal.what(), 1, Integer::sum);
+    }
+
     private void requireNotTooMany(TableId table, Refusal refusal) throws SQLException {
         if (recent < 0) {
             recent = store.recent(target);
         }
         if (recent + parkedNow > perMinute) {
-            throw new BreakerOpens("more than %d dead letters within a minute (apply.deadLettersPerMinute), the last of %s: %s%s"
-                    .formatted(
-                            perMinute,
-                            table,
-                            refusal.name(),
-                            refusal.constraint() == null ? "" : ", constraint " + refusal.constraint()));
+            throw new BreakerOpens("more than %d dead letters within a minute (apply.deadLettersPerMinute), the last of %s: %s"
+                    .formatted(perMinute, table, refusal.what()));
         }
     }
 
@@ -302,9 +312,15 @@ final class Parking implements AutoCloseable {
 
     void afterCommit() {
         if (parkedNow > 0) {
-            log.warn("lane {}: {} changes are parked as dead letters; `sluice dlq list` shows them", lane.name(), parkedNow);
+            log.warn(
+                    "lane {}: parked as dead letters: {}; `sluice dlq list` shows them",
+                    lane.name(),
+                    kindsNow.entrySet().stream()
+                            .map(kind -> "%s (%d)".formatted(kind.getKey(), kind.getValue()))
+                            .collect(Collectors.joining(", ")));
         }
         parkedNow = 0;
+        kindsNow.clear();
         recent = -1;
     }
 
@@ -323,7 +339,7 @@ final class Parking implements AutoCloseable {
                     log.warn("lane {}: {}@{} is not of this lane, nor of a table that is mapped", lane.name(), record.partition(), stray.offset());
                     continue;
                 }
-                parkedNow++;
+                count(table.get(), refusal);
                 requireNotTooMany(table.get(), refusal);
                 letters.add(new Letter(record, table.get(), List.of(), Kind.UNREADABLE, null, null, refusal));
             }

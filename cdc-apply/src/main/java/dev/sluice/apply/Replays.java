@@ -105,7 +105,7 @@ final class Replays {
         Map<Long, String> repaired = store.repaired(target);
         for (Map.Entry<Long, String> one : repaired.entrySet()) {
             if (one.getValue().isEmpty()) {
-                store.close(target, List.of(one.getKey()), State.REPLAYED, "a replay: its row was read from the source");
+                store.close(target, List.of(one.getKey()), State.REPLAYED, "a reading of its row from the source");
             } else {
                 store.refusedAgain(target, one.getKey(), new Refusal("reread", null, null, one.getValue()));
             }
@@ -208,7 +208,9 @@ final class Replays {
             });
             throw e;
         }
-        log.info("lane {}: {} dead letters were replayed or tried again", lane.name(), changes.size());
+        log.info(
+                "lane {}: {} of {} dead letters were replayed, up to number {}",
+                lane.name(), changes.size() - parking.refusedAgain(), changes.size(), letters.get(letters.size() - 1).id());
     }
 
     /**

@@ -535,10 +535,10 @@ class DeadLetterCommandsIT {
 
             CommandRun back = CommandRun.of(pipeline, "dlq", "replay", "--from-topic", "lost.public.person.dlq", "--execute");
             assertThat(back.exitCode()).as(back.all()).isZero();
-            assertThat(back.all()).contains("2 out of date, 0 refused again").doesNotContain(CANARY);
+            assertThat(back.all()).contains("2 replayed, 0 out of date, 0 refused again").doesNotContain(CANARY);
             assertThat(pipeline.askTarget("SELECT string_agg(kind || ' ' || state || ' ' || key[1], ', ' ORDER BY id)"
                             + " FROM sluice.dead_letter WHERE is_from_topic"))
-                    .isEqualTo("upsert superseded 3, patch superseded 1");
+                    .isEqualTo("upsert replayed 3, patch replayed 1");
             assertThat(CommandRun.of(pipeline, "dlq", "replay", "--from-topic", "lost.public.person.dlq", "--execute").out())
                     .contains("0 letters that the index lacks, 3 that it has");
             assertThat(CommandRun.of(pipeline, "dlq", "replay", "--all", "--execute").exitCode()).isZero();

@@ -293,7 +293,7 @@ class DeadLetterIT {
             pipeline.awaitApplied();
 
             requireEqualAfterReplay(pipeline);
-            assertThat(pipeline.target().ask("SELECT closed_by FROM sluice.dead_letter")).contains("read from the source");
+            assertThat(pipeline.target().ask("SELECT closed_by FROM sluice.dead_letter")).contains("from the source");
         }
     }
 
