@@ -509,10 +509,11 @@ final class DeadLetterStore {
         }
     }
 
-    /** The rows of the letter are being read from the source. */
+    /** The rows of the letter, if it is not closed, are being read from the source. */
     void repairs(Connection target, long id, List<Long> repairs) throws SQLException {
         try (PreparedStatement update = target.prepareStatement(
-                "UPDATE sluice.dead_letter SET repairs = ?, is_requested = true, waits_for = 'its row is being read from the source' WHERE id = ?")) {
+                "UPDATE sluice.dead_letter SET repairs = ?, is_requested = true, waits_for = 'its row is being read from the source' WHERE id = ?"
+                        + " AND " + HOLDS)) {
             update.setArray(1, target.createArrayOf("bigint", repairs.toArray()));
             update.setLong(2, id);
             update.executeUpdate();
