@@ -385,20 +385,19 @@ final class DeadLetterStore {
     /**
      * A letter that is to be replayed.
      *
-     * @param value as it was edited, if it was
+     * @param bytes of its value
      * @param isEdited somebody wants another row than the source's
      * @param isOutOfDate nobody knows what has happened since; the row must be read from the source
      */
     record Requested(
             long id,
             TableId table,
+            Kind kind,
             Key key,
             Key oldKey,
             TopicPartition partition,
             long offset,
-            byte[] recordKey,
-            byte[] value,
-            byte[] oldRecordKey,
+            long bytes,
             boolean isEdited,
             boolean isOutOfDate) {
         List<Key> keys() {
@@ -406,26 +405,42 @@ final class DeadLetterStore {
         }
     }
 
+    /**
+     * What a letter carries.
+     *
+     * @param value as it was edited, if it was
+     */
+    record Payload(byte[] recordKey, byte[] value, byte[] oldRecordKey) {}
+
     private static final String REQUESTED =
             """
-            SELECT id, source_schema, source_table, key, old_key, topic, partition, record_offset, record_key,
-              coalesce(edited_value, record_value), old_record_key, edited_value IS NOT NULL,
+            SELECT id, source_schema, source_table, kind, key, old_key, topic, partition, record_offset,
+              coalesce(octet_length(coalesce(edited_value, record_value)), 0), edited_value IS NOT NULL,
               is_from_topic AND edited_value IS NULL
             FROM sluice.dead_letter WHERE lane = ? AND %s AND %s ORDER BY id LIMIT ?""";
 
-    /** The first letters that are to be replayed, in the order of the lane. */
-    List<Requested> requested(Connection target, int most) throws SQLException {
+    private static final String OF_TABLES = "(source_schema, source_table) IN (SELECT * FROM unnest(?::text[], ?::text[]))";
+
+    /** The first letters of the tables that are to be replayed, in the order of the lane. */
+    List<Requested> requested(Connection target, Collection<TableId> tables, int most) throws SQLException {
         try (PreparedStatement query =
-                target.prepareStatement(REQUESTED.formatted(HOLDS, "is_requested AND repairs IS NULL"))) {
+                target.prepareStatement(REQUESTED.formatted(HOLDS, "is_requested AND repairs IS NULL AND " + OF_TABLES))) {
             query.setString(1, lane);
-            query.setInt(2, most);
+            bindTables(target, query, 2, tables);
+            query.setInt(4, most);
             return requested(query);
         }
     }
 
-    /** Letters that are not closed. */
+    private static void bindTables(Connection target, PreparedStatement statement, int from, Collection<TableId> tables)
+            throws SQLException {
+        statement.setArray(from, target.createArrayOf("text", tables.stream().map(TableId::schema).toArray()));
+        statement.setArray(from + 1, target.createArrayOf("text", tables.stream().map(TableId::table).toArray()));
+    }
+
+    /** Those of the letters that are to be replayed. */
     List<Requested> letters(Connection target, Collection<Long> ids) throws SQLException {
-        try (PreparedStatement query = target.prepareStatement(REQUESTED.formatted(HOLDS, "id = ANY (?)"))) {
+        try (PreparedStatement query = target.prepareStatement(REQUESTED.formatted(HOLDS, "is_requested AND repairs IS NULL AND id = ANY (?)"))) {
             query.setString(1, lane);
             query.setArray(2, target.createArrayOf("bigint", ids.toArray()));
             query.setInt(3, ids.size());
@@ -440,31 +455,48 @@ final class DeadLetterStore {
                 letters.add(new Requested(
                         row.getLong(1),
                         new TableId(row.getString(2), row.getString(3)),
-                        key(row, 4),
+                        kind(row.getString(4)),
                         key(row, 5),
-                        new TopicPartition(row.getString(6), row.getInt(7)),
-                        row.getLong(8),
-                        row.getBytes(9),
-                        row.getBytes(10),
-                        row.getBytes(11),
-                        row.getBoolean(12),
-                        row.getBoolean(13)));
+                        key(row, 6),
+                        new TopicPartition(row.getString(7), row.getInt(8)),
+                        row.getLong(9),
+                        row.getLong(10),
+                        row.getBoolean(11),
+                        row.getBoolean(12)));
             }
         }
         return letters;
+    }
+
+    /** What letters carry; the caller sees to it that it is not too much at once. */
+    Map<Long, Payload> payloads(Connection target, Collection<Long> ids) throws SQLException {
+        Map<Long, Payload> payloads = new HashMap<>();
+        try (PreparedStatement query = target.prepareStatement(
+                """
+                SELECT id, record_key, coalesce(edited_value, record_value), old_record_key
+                FROM sluice.dead_letter WHERE id = ANY (?)""")) {
+            query.setArray(1, target.createArrayOf("bigint", ids.toArray()));
+            try (ResultSet row = query.executeQuery()) {
+                while (row.next()) {
+                    payloads.put(row.getLong(1), new Payload(row.getBytes(2), row.getBytes(3), row.getBytes(4)));
+                }
+            }
+        }
+        return payloads;
     }
 
     private static Key key(ResultSet row, int column) throws SQLException {
         return row.getArray(column) == null ? null : Key.of((String[]) row.getArray(column).getArray());
     }
 
-    /** The run that one letter belongs to takes others along. */
+    /** The run that one letter belongs to takes others along, but those that it has tried already. */
     void takeAlong(Connection target, long of, Collection<Long> others) throws SQLException {
         try (PreparedStatement update = target.prepareStatement(
                 """
-                UPDATE sluice.dead_letter SET is_requested = true, waits_for = '',
-                  replay_run = (SELECT replay_run FROM sluice.dead_letter WHERE id = ?)
-                WHERE id = ANY (?) AND NOT is_requested AND %s"""
+                UPDATE sluice.dead_letter d SET is_requested = true, waits_for = '', replay_run = asked.replay_run
+                FROM sluice.dead_letter asked
+                WHERE asked.id = ? AND d.id = ANY (?) AND NOT d.is_requested AND (d.replay_run = asked.replay_run) IS NOT TRUE
+                  AND d.%s"""
                         .formatted(HOLDS))) {
             update.setLong(1, of);
             update.setArray(2, target.createArrayOf("bigint", others.toArray()));
@@ -472,21 +504,23 @@ final class DeadLetterStore {
         }
     }
 
-    /** What a letter waits for before it can be replayed. */
-    void waitsFor(Connection target, Collection<Long> ids, String what) throws SQLException {
+    /** What letters of all other tables wait for before they can be replayed. */
+    void waitFor(Connection target, Collection<TableId> tables, String what) throws SQLException {
         try (PreparedStatement update = target.prepareStatement(
-                "UPDATE sluice.dead_letter SET waits_for = ? WHERE id = ANY (?) AND waits_for <> ?")) {
+                "UPDATE sluice.dead_letter SET waits_for = ? WHERE lane = ? AND is_requested AND waits_for <> ? AND NOT " + OF_TABLES)) {
             update.setString(1, what);
-            update.setArray(2, target.createArrayOf("bigint", ids.toArray()));
+            update.setString(2, lane);
             update.setString(3, what);
+            bindTables(target, update, 4, tables);
             update.executeUpdate();
         }
     }
 
-    /** The rows of the letter are being read from the source. */
+    /** The rows of the letter, if it is not closed, are being read from the source. */
     void repairs(Connection target, long id, List<Long> repairs) throws SQLException {
         try (PreparedStatement update = target.prepareStatement(
-                "UPDATE sluice.dead_letter SET repairs = ?, waits_for = 'its row is being read from the source' WHERE id = ?")) {
+                "UPDATE sluice.dead_letter SET repairs = ?, is_requested = true, waits_for = 'its row is being read from the source' WHERE id = ?"
+                        + " AND " + HOLDS)) {
             update.setArray(1, target.createArrayOf("bigint", repairs.toArray()));
             update.setLong(2, id);
             update.executeUpdate();
@@ -517,31 +551,43 @@ final class DeadLetterStore {
         try (PreparedStatement finish = target.prepareStatement(
                 """
                 UPDATE sluice.audit a SET finished_at = clock_timestamp(), result = d.result
-                FROM (
-                  SELECT replay_run, format('%s replayed, %s superseded, %s refused again',
+                FROM sluice.audit run CROSS JOIN LATERAL (
+                  SELECT format('%s replayed, %s superseded, %s refused again',
                     count(*) FILTER (WHERE state = 'replayed'), count(*) FILTER (WHERE state = 'superseded'),
                     count(*) FILTER (WHERE state IN ('open', 'behind'))) AS result
-                  FROM sluice.dead_letter
-                  WHERE replay_run IN (SELECT id FROM sluice.audit WHERE lane = ? AND action = 'replay' AND finished_at IS NULL)
-                  GROUP BY replay_run HAVING NOT bool_or(is_requested)) d
-                WHERE a.id = d.replay_run""")) {
+                  FROM sluice.dead_letter WHERE replay_run = run.id
+                  HAVING count(*) > 0 AND NOT bool_or(is_requested)) d
+                WHERE run.lane = ? AND run.action = 'replay' AND run.finished_at IS NULL AND a.id = run.id""")) {
             finish.setString(1, lane);
             finish.executeUpdate();
         }
     }
 
-    /** Rows were read from the source as they are at the lane's position: what is parked of them alone is out of date. */
+    /** The keys, and those that letters tie to them by changes of key: what stands under one may belong to another. */
+    Set<Key> tied(Connection target, TableId table, Collection<Key> keys) throws SQLException {
+        Set<Key> tied = new HashSet<>(keys);
+        Set<Key> fresh = Set.copyOf(keys);
+        while (!fresh.isEmpty()) {
+            Set<Long> hashes = fresh.stream().map(key -> hash(table, key.values())).collect(Collectors.toSet());
+            fresh = alike(target, hashes).stream()
+                    .filter(parked -> parked.table().equals(table) && parked.keys().stream().anyMatch(tied::contains))
+                    .flatMap(parked -> parked.keys().stream())
+                    .filter(key -> !tied.contains(key))
+                    .collect(Collectors.toSet());
+            tied.addAll(fresh);
+        }
+        return tied;
+    }
+
+    /**
+     * Rows were read from the source as they are at the lane's position: what is parked of them is out of date.
+     *
+     * @param keys all that are {@link #tied}
+     */
     void supersedeRead(Connection target, TableId table, Collection<Key> keys) throws SQLException {
         Set<Long> hashes = keys.stream().map(key -> hash(table, key.values())).collect(Collectors.toSet());
-        List<Parked> found = alike(target, hashes).stream()
-                .filter(parked -> parked.table().equals(table))
-                .toList();
-        Set<Key> moved = found.stream()
-                .filter(parked -> parked.kind() == Kind.MOVE)
-                .flatMap(parked -> parked.keys().stream())
-                .collect(Collectors.toSet());
-        List<Long> outOfDate = found.stream()
-                .filter(parked -> keys.containsAll(parked.keys()) && parked.keys().stream().noneMatch(moved::contains))
+        List<Long> outOfDate = alike(target, hashes).stream()
+                .filter(parked -> parked.table().equals(table) && keys.containsAll(parked.keys()))
                 .map(Parked::id)
                 .toList();
         // a letter that has asked for this reading is closed by the replay that it belongs to

@@ -153,7 +153,12 @@ final class HeldReplay {
             came = true;
             TopicPartition partition = new TopicPartition(record.topic(), record.partition());
             Queue queue = queues.get(partition);
-            LaneRecord ours = LaneRecord.of(record, partition);
+            LaneRecord ours;
+            try {
+                ours = LaneRecord.of(record, partition);
+            } catch (IllegalArgumentException e) {
+                continue; // somebody else's: the lane, which reads it too, parks it
+            }
             if (ours.epoch() > lane.epoch() || ours.epoch() == lane.epoch() && ours.seq() > lane.seq()) {
                 queue.isRead = true;
             } else if (!queue.isRead && ours.epoch() == lane.epoch() && ours.seq() > after) {

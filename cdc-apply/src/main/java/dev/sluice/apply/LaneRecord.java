@@ -26,6 +26,8 @@ record LaneRecord(
 
     /** @throws IllegalArgumentException if a header that every record of a lane has is missing or unreadable */
     static LaneRecord of(ConsumerRecord<byte[], byte[]> kafka, TopicPartition partition) {
+        requireLsn(value(kafka, Headers.LSN));
+        Headers.number(value(kafka, Headers.XID));
         Header end = kafka.headers().lastHeader(Headers.END);
         return new LaneRecord(
                 kafka,
@@ -34,6 +36,22 @@ record LaneRecord(
                 Headers.number(value(kafka, Headers.SEQ)),
                 end == null ? null : Lsn.parse(new String(end.value(), StandardCharsets.US_ASCII)),
                 end == null ? 0 : Headers.number(value(kafka, Headers.COMMITTED)));
+    }
+
+    /** Two numbers in hex with a slash between them; {@link Lsn#parse} would be slow for every record. */
+    private static void requireLsn(byte[] text) {
+        int slash = -1;
+        boolean isLsn = text != null;
+        for (int i = 0; isLsn && i < text.length; i++) {
+            if (text[i] == '/' && slash < 0) {
+                slash = i;
+            } else {
+                isLsn = Character.digit(text[i], 16) >= 0;
+            }
+        }
+        if (!isLsn || slash < 1 || slash > 8 || text.length - slash < 2 || text.length - slash > 9) {
+            throw new IllegalArgumentException("it has no LSN");
+        }
     }
 
     private static byte[] value(ConsumerRecord<byte[], byte[]> kafka, String header) {

@@ -58,10 +58,13 @@ final class Parking implements AutoCloseable {
     private final DeadLetterTopic topic;
     private final int perMinute;
     private final List<Pending> pending = new ArrayList<>();
+    private long pendingBytes;
     private Map<TableId, Set<Long>> parked = new HashMap<>();
     /** Letters that are being replayed and have no other beside them that concerns their row. */
     private Set<Long> alone = Set.of();
     private final Set<Long> refusedAgain = new HashSet<>();
+    /** Those of them that were refused for what other rows are. */
+    private final Set<Long> refusedForOthers = new HashSet<>();
     /** Letters within the last minute; -1 until somebody has to know. */
     private int recent = -1;
     private int parkedNow;
@@ -160,7 +163,7 @@ final class Parking implements AutoCloseable {
      */
     boolean parkedBehind(RowChange change) throws SQLException {
         if (change.kind() == Kind.UNREADABLE) {
-            if (!isOn()) {
+            if (!isOn() && !isReplay(change)) {
                 throw unreadable(change);
             }
             park(change, State.OPEN, new Refusal("unreadable", null, null, "the record is no change event"));
@@ -204,6 +207,7 @@ final class Parking implements AutoCloseable {
     void beginReplay(Set<Long> lettersAlone) {
         alone = lettersAlone;
         refusedAgain.clear();
+        refusedForOthers.clear();
     }
 
     /** How many letters of the replay were refused once more, or wait behind one that was. */
@@ -211,12 +215,13 @@ final class Parking implements AutoCloseable {
         return refusedAgain.size();
     }
 
-    /** Closes those that were written. */
-    void endReplay() throws SQLException {
+    /** Closes those that were written; gives those that were refused for what other rows are. */
+    Set<Long> endReplay() throws SQLException {
         Set<Long> written = new HashSet<>(alone);
         written.removeAll(refusedAgain);
         store.close(target, written, State.REPLAYED, "its own record");
         alone = Set.of();
+        return refusedForOthers;
     }
 
     /** These have been written: letters before them are out of date. */
@@ -262,16 +267,22 @@ final class Parking implements AutoCloseable {
         if (change.origin() == Origin.LOOSE) {
             return;
         }
-        if (!isOn()) {
+        if (!isOn() && !isReplay(change)) {
             throw poison(change, refusal);
         }
         if (change.kind() == Kind.UPSERT || change.kind() == Kind.DELETE) {
             supersede(change);
         }
+        if (isReplay(change) && !TargetFailures.isAboutRowAlone(refusal)) {
+            refusedForOthers.add(change.origin().letter());
+        }
         park(change, State.OPEN, Refusal.of(refusal));
     }
 
     private void park(RowChange change, State state, Refusal refusal) throws SQLException {
+        if (change.origin() == Origin.LOOSE) {
+            return; // the reading brings the row
+        }
         TableId table = change.table().source();
         Set<Long> hashes = parked.computeIfAbsent(table, t -> new HashSet<>());
         keys(change).forEach(key -> hashes.add(hash(change, key)));
@@ -284,8 +295,10 @@ final class Parking implements AutoCloseable {
         if (isOn()) {
             requireNotTooMany(table, refusal);
         }
-        pending.add(new Pending(change, state, refusal));
-        if (pending.size() >= MOST_PENDING) {
+        Pending one = new Pending(change, state, refusal);
+        pending.add(one);
+        pendingBytes += one.bytes();
+        if (pending.size() >= MOST_PENDING || pendingBytes > MOST_BYTES) {
             flush();
         }
     }
@@ -348,19 +361,9 @@ final class Parking implements AutoCloseable {
     }
 
     private void flush() throws SQLException {
-        List<Pending> some = new ArrayList<>();
-        long bytes = 0;
-        for (Pending one : pending) {
-            some.add(one);
-            bytes += one.bytes();
-            if (bytes > MOST_BYTES) {
-                send(some);
-                some.clear();
-                bytes = 0;
-            }
-        }
-        send(some);
+        send(pending);
         pending.clear();
+        pendingBytes = 0;
     }
 
     private void send(List<Pending> some) throws SQLException {

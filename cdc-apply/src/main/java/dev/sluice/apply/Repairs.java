@@ -49,14 +49,17 @@ final class Repairs implements AutoCloseable {
     private static final long KEY_BYTES = 100;
     private static final long MOST_BYTES = Math.min(16L << 20, Runtime.getRuntime().maxMemory() / 16);
 
+    /** Changes that cannot be written once more after a row that was read. */
+    private static final Set<Kind> CANNOT_FOLLOW = Set.of(Kind.TRUNCATE, Kind.MOVE, Kind.UNREADABLE);
+
     private final RepairStore store;
     private final DeadLetterStore letters;
     private final LaneLock lock;
     private final Connection target;
     private final RowReader reader;
     private final Map<Long, Integer> tries = new HashMap<>();
-    /** By the key that was asked for, those that the source has printed for the row. */
-    private final Map<Key, Set<Key>> spellings = new HashMap<>();
+    /** By the key that was asked for, others that are read with it: as the source has printed it, and those that letters tie to it. */
+    private final Map<Key, Set<Key>> companions = new HashMap<>();
     private TargetTables tables;
     private Map<TableId, TargetTable> bySource = Map.of();
     private Optional<Round> round = Optional.empty();
@@ -74,19 +77,19 @@ final class Repairs implements AutoCloseable {
         private final Future<RowReader.Rows> reading;
         private long bytes;
 
-        /** @param spellings other spellings of the keys by which rows were found */
-        Round(TargetTable table, List<Request> requests, Map<Key, Set<Key>> spellings, RowReader reader) {
+        /** @param companions other keys to be read with those that were asked for */
+        Round(TargetTable table, List<Request> requests, Map<Key, Set<Key>> companions, RowReader reader) {
             this.table = table;
             this.requests = requests;
             for (Request request : requests) {
                 keys.add(request.key());
-                keys.addAll(spellings.getOrDefault(request.key(), Set.of()));
+                keys.addAll(companions.getOrDefault(request.key(), Set.of()));
             }
             this.reading = reader.read(table.source(), List.copyOf(keys));
         }
 
         void see(RowChange change, long xid, long size) {
-            if (change.table() != table || change.kind() == Kind.UNREADABLE) {
+            if (change.table() != table || change.kind() == Kind.UNREADABLE && change.key() == null) {
                 return;
             }
             boolean isAbout = change.kind() == Kind.TRUNCATE
@@ -184,8 +187,28 @@ final class Repairs implements AutoCloseable {
                 .findFirst();
         if (next.isPresent()) {
             List<Request> some = all.stream().filter(request -> request.table().equals(next.get())).limit(most).toList();
-            round = Optional.of(new Round(bySource.get(next.get()), some, spellings, reader));
+            TargetTable table = bySource.get(next.get());
+            addTied(table, some, some.stream().map(Request::key).collect(Collectors.toSet()));
+            target.commit();
+            lock.used();
+            round = Optional.of(new Round(table, some, companions, reader));
         }
+    }
+
+    /**
+     * Adds rows that letters tie to those asked for: a row whose change of key is parked still stands under the key that it had.
+     *
+     * @param keys that are read already
+     * @return whether there are others
+     */
+    private boolean addTied(TargetTable table, List<Request> requests, Set<Key> keys) throws SQLException {
+        if (keys.containsAll(letters.tied(target, table.source(), keys))) {
+            return false;
+        }
+        for (Request request : requests) {
+            letters.tied(target, table.source(), List.of(request.key())).forEach(key -> readWith(request.key(), key));
+        }
+        return true;
     }
 
     private void join(Round now, Position position) throws SQLException {
@@ -205,13 +228,14 @@ final class Repairs implements AutoCloseable {
         if (now.table.keyNames().isEmpty()) {
             now.table.keyIs(rows.keyColumns());
         }
-        rows.found().forEach((asked, row) -> spelt(asked, rows.key(row)));
+        rows.found().forEach((asked, row) -> readWith(asked, rows.key(row)));
         List<Seen> unseen = now.unseen(rows.snapshot());
         boolean isOut = now.bytes > MOST_BYTES
                 || !now.table.keyNames().equals(rows.keyColumns())
                 || isRespelt(now, now.unseenOthers(rows.snapshot()))
                 || !now.keys.containsAll(rows.found().values().stream().map(rows::key).toList())
-                || unseen.stream().anyMatch(one -> one.change().kind() == Kind.TRUNCATE || one.change().kind() == Kind.MOVE);
+                || unseen.stream().anyMatch(one -> CANNOT_FOLLOW.contains(one.change().kind()))
+                || addTied(now.table, now.requests, now.keys);
         if (isOut) {
             again(now, "its row changes too much to be read: its key, its table, or more than fits into memory");
             return;
@@ -258,8 +282,8 @@ final class Repairs implements AutoCloseable {
         end(now);
     }
 
-    private void spelt(Key asked, Key as) {
-        spellings.computeIfAbsent(asked, key -> new HashSet<>()).add(as);
+    private void readWith(Key asked, Key other) {
+        companions.computeIfAbsent(asked, key -> new HashSet<>()).add(other);
     }
 
     /** Whether one of the keys is another spelling of one that is repaired; the target's server knows. */
@@ -297,8 +321,8 @@ final class Repairs implements AutoCloseable {
                     Key meant = own.get(row.getInt(1) - 1);
                     now.requests.stream()
                             .map(Request::key)
-                            .filter(asked -> asked.equals(meant) || spellings.getOrDefault(asked, Set.of()).contains(meant))
-                            .forEach(asked -> spelt(asked, as));
+                            .filter(asked -> asked.equals(meant) || companions.getOrDefault(asked, Set.of()).contains(meant))
+                            .forEach(asked -> readWith(asked, as));
                 }
             }
         }
@@ -359,11 +383,11 @@ final class Repairs implements AutoCloseable {
     private void end(Round now) {
         now.requests.forEach(request -> {
             tries.remove(request.id());
-            spellings.remove(request.key());
+            companions.remove(request.key());
         });
         if (tries.isEmpty()) {
             most = MOST_ROWS;
-            spellings.clear();
+            companions.clear();
         }
         lock.used();
         round = Optional.empty();

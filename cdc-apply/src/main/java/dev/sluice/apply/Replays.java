@@ -1,6 +1,7 @@
 package dev.sluice.apply;
 
 import dev.sluice.apply.DeadLetterStore.Parked;
+import dev.sluice.apply.DeadLetterStore.Payload;
 import dev.sluice.apply.DeadLetterStore.Refusal;
 import dev.sluice.apply.DeadLetterStore.Requested;
 import dev.sluice.apply.DeadLetterStore.State;
@@ -32,8 +33,9 @@ import org.slf4j.LoggerFactory;
  * Writes dead letters that somebody wants replayed, between two source transactions.
  *
  * <p>A letter is never written without those before it that concern the same row, and they are written in the order of the lane, so
- * the row ends as the lane has it. What is refused again stays parked. Where the columns of the table have changed since, and
- * for letters of which nobody knows what has happened since, the rows are read from the source instead.
+ * the row ends as the lane has it. What is refused again stays parked. Where the columns of the table have changed since, for
+ * letters of which nobody knows what has happened since, and where other rows have what the row has given up since, the rows are
+ * read from the source instead.
  *
  * <p>Delivery: letters and rows are one target transaction, so a crash repeats nothing.
  *
@@ -85,15 +87,13 @@ final class Replays {
             return;
         }
         lookedAt = System.nanoTime();
-        boolean isAny = finishRepaired();
-        List<Requested> asked = store.requested(target, MOST);
+        finishRepaired();
+        store.waitFor(target, bySource.keySet(), "its table is held, or apply does not have it; `sluice status` says more");
+        List<Requested> asked = store.requested(target, bySource.keySet(), MOST);
         if (!asked.isEmpty()) {
-            isAny = true;
             replay(withThoseBefore(asked));
         }
-        if (isAny) {
-            store.finishRuns(target);
-        }
+        store.finishRuns(target); // the stream, or somebody, may have closed the last letter of one
         target.commit();
         lock.used();
         if (asked.size() == MOST) {
@@ -101,7 +101,7 @@ final class Replays {
         }
     }
 
-    private boolean finishRepaired() throws SQLException {
+    private void finishRepaired() throws SQLException {
         Map<Long, String> repaired = store.repaired(target);
         for (Map.Entry<Long, String> one : repaired.entrySet()) {
             if (one.getValue().isEmpty()) {
@@ -110,13 +110,15 @@ final class Replays {
                 store.refusedAgain(target, one.getKey(), new Refusal("reread", null, null, one.getValue()));
             }
         }
-        return !repaired.isEmpty();
     }
 
     /** A row that letters concern. */
     private record Row(TableId table, Key key) {}
 
-    /** The letters with all those before them that concern the same rows, in the order of the lane. */
+    /**
+     * The first of the letters and of those before them that concern the same rows, in the order of the lane. The lane stands still
+     * while they are tried; the others stay asked for.
+     */
     private List<Requested> withThoseBefore(List<Requested> asked) throws SQLException {
         Map<Long, Requested> all = new TreeMap<>();
         chains.clear();
@@ -137,7 +139,7 @@ final class Replays {
             }
             fresh = before.isEmpty() ? List.of() : store.letters(target, before);
         }
-        return new ArrayList<>(all.values());
+        return all.values().stream().limit(MOST).toList();
     }
 
     private void readChains(List<Requested> letters) throws SQLException {
@@ -158,26 +160,36 @@ final class Replays {
         return letter.keys().stream().allMatch(key -> chains.get(new Row(letter.table(), key)).size() == 1);
     }
 
+    private boolean isFollowed(Requested letter) {
+        return letter.keys().stream()
+                .flatMap(key -> chains.get(new Row(letter.table(), key)).stream())
+                .anyMatch(id -> id > letter.id());
+    }
+
     private void replay(List<Requested> letters) throws SQLException {
-        List<RowChange> changes = new ArrayList<>();
-        Set<Long> alone = new HashSet<>();
+        List<Requested> some = new ArrayList<>();
         long bytes = 0;
         for (Requested letter : letters) {
-            TargetTable table = bySource.get(letter.table());
-            if (table == null) {
-                store.waitsFor(target, List.of(letter.id()), "its table is held, or apply does not have it; `sluice status` says more");
-                continue;
+            if (letter.isOutOfDate() || letter.kind() == Kind.UNREADABLE && !letter.isEdited()) {
+                readAgain(letter); // what reads as an event may still be somebody else's
+            } else {
+                bytes += letter.bytes();
+                if (bytes > MOST_BYTES && !some.isEmpty()) {
+                    break; // the rest stays asked for
+                }
+                some.add(letter);
             }
-            bytes += letter.value() == null ? 0 : letter.value().length;
-            if (bytes > MOST_BYTES && !changes.isEmpty()) {
-                break; // the rest stays asked for
-            }
-            if (letter.isOutOfDate()) {
-                readAgain(letter);
-                continue;
-            }
+        }
+        write(some);
+    }
+
+    private void write(List<Requested> letters) throws SQLException {
+        Map<Long, Payload> payloads = store.payloads(target, letters.stream().map(Requested::id).toList());
+        List<RowChange> changes = new ArrayList<>();
+        Set<Long> alone = new HashSet<>();
+        for (Requested letter : letters) {
             try {
-                RowChange change = decoded(letter, table);
+                RowChange change = decoded(letter, payloads.get(letter.id()));
                 if (change.key() != null && !letter.isEdited() && isBetterRead(change)) {
                     readAgain(letter);
                     continue;
@@ -201,7 +213,12 @@ final class Replays {
             tables.deferConstraints(target);
             parking.beginReplay(alone);
             writer.writeApart(changes, parking);
-            parking.endReplay();
+            Set<Long> refusedForOthers = parking.endReplay();
+            for (Requested letter : letters) {
+                if (refusedForOthers.contains(letter.id()) && isFollowed(letter)) {
+                    readAgain(letter); // others may have what this row has given up since
+                }
+            }
         } catch (SQLException e) {
             TargetFailures.stopped(e, writer.last()).ifPresent(stopped -> {
                 throw stopped;
@@ -214,25 +231,30 @@ final class Replays {
     }
 
     /**
-     * Whether the letter itself says nothing, or its key may be spelt in several ways: then later changes of its row may not
-     * have been known as such.
+     * Whether the letter does not say anything any more, or its key may be spelt in several ways: then later changes of its row may
+     * not have been known as such.
      */
     private static boolean isBetterRead(RowChange change) {
         return change.kind() == Kind.UNREADABLE || !change.table().hasPlainKey();
     }
 
-    private RowChange decoded(Requested letter, TargetTable table) {
+    /** As the index has it: half of a change of key may have been parked by itself, while its table was read. */
+    private RowChange decoded(Requested letter, Payload payload) {
+        TargetTable table = bySource.get(letter.table());
+        Origin origin = new Origin(letter.partition(), letter.offset(), letter.id());
         ConsumerRecord<byte[], byte[]> record = new ConsumerRecord<>(
                 letter.partition().topic(),
                 letter.partition().partition(),
                 letter.offset(),
-                letter.recordKey(),
-                letter.value());
-        if (letter.oldRecordKey() != null) {
-            record.headers().add(Headers.OLD_KEY, letter.oldRecordKey());
+                payload.recordKey(),
+                payload.value());
+        if (letter.oldKey() != null) {
+            record.headers().add(Headers.OLD_KEY, payload.oldRecordKey());
         }
         RowChange change = decoder.decode(new LaneRecord(record, letter.partition(), 0, 0, null, 0), table);
-        Origin origin = new Origin(letter.partition(), letter.offset(), letter.id());
+        if (letter.kind() == Kind.DELETE && !letter.key().equals(change.key())) {
+            return new RowChange(table, Kind.DELETE, letter.key(), null, null, origin);
+        }
         return new RowChange(table, change.kind(), change.key(), change.values(), change.oldKey(), origin);
     }
 

@@ -191,7 +191,7 @@ final class TableReread {
                 now.add(change);
                 return;
             }
-            route(new RowChange(table, Kind.DELETE, change.oldKey(), null, null), xid, 0, oldPlace, now);
+            route(new RowChange(table, Kind.DELETE, change.oldKey(), null, null, change.origin()), xid, 0, oldPlace, now);
             Kind kind = table.isWhole(change) ? Kind.UPSERT : Kind.PATCH;
             route(new RowChange(table, kind, change.key(), change.values(), null, change.origin()), xid, bytes, place, now);
         } else {

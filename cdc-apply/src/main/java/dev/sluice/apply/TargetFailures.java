@@ -94,6 +94,9 @@ public final class TargetFailures {
             Map.entry("23514", "check_violation"),
             Map.entry("23P01", "exclusion_violation"));
 
+    /** Where the server says what a RAISE of PL/pgSQL says, under whatever state. */
+    private static final String RAISE = "exec_stmt_raise";
+
     private static final Set<String> ROW_ALONE = Set.of("23502", "23514", "54000");
 
     private TargetFailures() {}
@@ -190,6 +193,7 @@ public final class TargetFailures {
         if (state.startsWith("22")) {
             return "the server cannot read a value (%s)".formatted(error.getRoutine());
         }
-        return state.equals("P0001") ? "a trigger or function refused the row" : error.getMessage();
+        boolean isSaidBySomebody = state.equals("P0001") || RAISE.equals(error.getRoutine());
+        return isSaidBySomebody ? "a trigger or function refused the row" : error.getMessage();
     }
 }
