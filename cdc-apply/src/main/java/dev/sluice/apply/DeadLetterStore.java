@@ -255,7 +255,7 @@ final class DeadLetterStore {
         return Kind.valueOf(text.toUpperCase(Locale.ROOT));
     }
 
-    /** A record that is there already stays as it is. */
+    /** A letter that is there already was refused once more: the lane has lost its position and reads its topics again. */
     void insert(Connection target, List<Entry> entries) throws SQLException {
         try (PreparedStatement insert = target.prepareStatement(
                 """
@@ -264,7 +264,10 @@ final class DeadLetterStore {
                   error_class, sqlstate, constraint_name, message, epoch, seq, lsn, xid, topic, partition, record_offset,
                   letter_partition, letter_offset, record_key, record_value, old_record_key)
                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?::pg_lsn, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-                ON CONFLICT DO NOTHING""")) {
+                ON CONFLICT (lane, epoch, seq) DO UPDATE SET state = EXCLUDED.state, error_class = EXCLUDED.error_class,
+                  sqlstate = EXCLUDED.sqlstate, constraint_name = EXCLUDED.constraint_name, message = EXCLUDED.message,
+                  attempts = dead_letter.attempts + 1, last_failed_at = clock_timestamp(), is_requested = false,
+                  closed_at = NULL, closed_by = NULL""")) {
             for (Entry entry : entries) {
                 bind(target, insert, entry);
                 insert.addBatch();

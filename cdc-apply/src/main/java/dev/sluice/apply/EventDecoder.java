@@ -197,7 +197,9 @@ final class EventDecoder {
             require(parser.nextToken() == JsonToken.START_OBJECT, "a key object");
             for (String column = parser.nextFieldName(); column != null; column = parser.nextFieldName()) {
                 names.add(column);
-                values.add(parser.nextToken() == JsonToken.VALUE_NULL ? null : parser.getText());
+                String value = parser.nextToken() == JsonToken.VALUE_NULL ? null : parser.getText();
+                require(value == null || value.indexOf('\0') < 0, "a key that PostgreSQL can have");
+                values.add(value);
             }
         }
         table.keyIs(names);

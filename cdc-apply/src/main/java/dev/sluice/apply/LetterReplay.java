@@ -76,6 +76,7 @@ public final class LetterReplay {
     }
 
     long request(Connection target, String lane, List<Long> letters) throws SQLException {
+        acts.holdLanesOff(target);
         long run = acts.insert(target, lane, "replay", letters, "", "");
         try (PreparedStatement request = target.prepareStatement(
                 """

@@ -28,7 +28,7 @@ import org.junit.jupiter.api.extension.ExtendWith;
 @ExtendWith(ChildLogs.class)
 class BankIT {
     private static final Duration OPEN = Duration.ofSeconds(60);
-    private static final int KILLS = Intensity.of("sluice.kills", 6, 40);
+    private static final int KILLS = Intensity.of("sluice.kills", 4, 40);
     private static final Duration PATIENCE = Duration.ofSeconds(90);
     private static final int TELLERS = 8;
     private static final int READERS = 2;

@@ -313,6 +313,23 @@ class DeadLetterIT {
         }
     }
 
+    @Test
+    void aLaneThatHasLostItsPositionParksWhatIsRefusedOnceMore() {
+        try (InProcessPipeline pipeline = running("position")) {
+            pipeline.source().execute("INSERT INTO item VALUES (1, NULL, 'x', 1), (2, NULL, 'y', -1)");
+            pipeline.awaitApplied();
+            pipeline.stopApply();
+            pipeline.target().execute("UPDATE sluice.dead_letter SET state = 'replayed', closed_at = now(), closed_by = 'test';"
+                    + " DELETE FROM sluice.progress; DELETE FROM sluice.progress_offset");
+            pipeline.startApply();
+            pipeline.awaitApplied();
+
+            assertThat(Letters.of(pipeline)).containsExactly("item [2] upsert open check_violation not_negative");
+            assertThat(pipeline.target().ask("SELECT attempts || ' ' || coalesce(closed_by, 'open') FROM sluice.dead_letter")).isEqualTo("2 open");
+            requireEqualAfterReplay(pipeline);
+        }
+    }
+
     // ---- tables that are held, constraints that are deferred
 
     @Test

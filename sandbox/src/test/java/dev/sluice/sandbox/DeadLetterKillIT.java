@@ -28,7 +28,7 @@ import org.junit.jupiter.api.extension.ExtendWith;
  */
 @ExtendWith(ChildLogs.class)
 class DeadLetterKillIT {
-    private static final int ROUNDS = Intensity.of("sluice.rounds", 4, 60);
+    private static final int ROUNDS = Intensity.of("sluice.rounds", 2, 60);
     private static final Duration PATIENCE = Duration.ofSeconds(90);
     private static final List<String> TABLES = List.of("shelf", "item", "tag", "node", "bag");
 
@@ -100,7 +100,7 @@ class DeadLetterKillIT {
                 pipeline.awaitCaughtUp(PATIENCE);
                 awaitReplayed(pipeline);
                 requireOnlyLettersDiffer(pipeline);
-                replay(pipeline, 1);
+                replay(pipeline, 0.2);
                 awaitReplayed(pipeline);
                 requireOnlyLettersDiffer(pipeline);
                 apply.kill();

@@ -35,7 +35,7 @@ import org.junit.jupiter.api.extension.ExtendWith;
  */
 @ExtendWith(ChildLogs.class)
 class VerificationIT {
-    private static final Duration TIME = Duration.ofSeconds(Intensity.of("sluice.seconds", 25, 1_800));
+    private static final Duration TIME = Duration.ofSeconds(Intensity.of("sluice.seconds", 15, 1_800));
     private static final Duration PATIENCE = Duration.ofSeconds(90);
     private static final TableId ITEM = TableId.parse("item");
     private static final TableId PAIR = TableId.parse("pair");
