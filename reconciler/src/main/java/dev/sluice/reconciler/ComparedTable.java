@@ -178,7 +178,7 @@ public final class ComparedTable {
         return hasRanges;
     }
 
-    /** The rows of a {@link KeyRange} or of single keys, or the digest of them; with the parameters of the condition. */
+    /** The rows of a {@link KeyRange} or of single keys, or the digest of them. */
     String sourceSql(RowCondition condition) {
         return hasKey()
                 ? rows(mapping.source(), key, condition.sql(key, sourceKeyTypes), Pair::source)

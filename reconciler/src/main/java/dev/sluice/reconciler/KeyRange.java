@@ -2,7 +2,6 @@ package dev.sluice.reconciler;
 
 import dev.sluice.schemas.TableId;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
@@ -20,32 +19,20 @@ record KeyRange(List<String> from, List<String> to) implements RowCondition {
     public String sql(List<String> columns, List<String> types) {
         List<String> parts = new ArrayList<>();
         if (from != null) {
-            parts.add(compared(columns, types, ">="));
+            parts.add(compared(columns, types, ">=", from));
         }
         if (to != null) {
-            parts.add(compared(columns, types, "<"));
+            parts.add(compared(columns, types, "<", to));
         }
         return parts.isEmpty() ? "" : "\nWHERE " + String.join("\n  AND ", parts);
     }
 
-    private static String compared(List<String> columns, List<String> types, String operator) {
+    private static String compared(List<String> columns, List<String> types, String operator, List<String> border) {
         return "(%s) %s (%s)".formatted(
                 columns.stream().map(TableId::quote).collect(Collectors.joining(", ")),
                 operator,
                 IntStream.range(0, columns.size())
-                        .mapToObj(i -> "(?::text[])[" + (i + 1) + "]::" + types.get(i))
+                        .mapToObj(i -> RowCondition.literal(border.get(i)) + "::" + types.get(i))
                         .collect(Collectors.joining(", ")));
-    }
-
-    /** Each column's value takes the whole border. */
-    @Override
-    public List<String[]> parameters() {
-        List<String[]> arrays = new ArrayList<>();
-        for (List<String> border : Arrays.asList(from, to)) {
-            if (border != null) {
-                border.forEach(value -> arrays.add(border.toArray(new String[0])));
-            }
-        }
-        return arrays;
     }
 }

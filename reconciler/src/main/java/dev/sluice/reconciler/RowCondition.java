@@ -1,35 +1,36 @@
 package dev.sluice.reconciler;
 
 import dev.sluice.schemas.TableId;
-import java.util.ArrayList;
+import java.sql.SQLException;
 import java.util.Collection;
 import java.util.List;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
+import org.postgresql.core.Utils;
 
-/** Which rows of a table are meant, by their keys. The values are parameters, arrays of texts. */
+/**
+ * Which rows of a table are meant, by their keys. The values are literals and no parameters: expressions of the mapping stand in the
+ * same statements, and an operator of theirs may be a question mark.
+ */
 interface RowCondition {
-    RowCondition ALL = new RowCondition() {
-        @Override
-        public String sql(List<String> columns, List<String> types) {
-            return "";
-        }
-
-        @Override
-        public List<String[]> parameters() {
-            return List.of();
-        }
-    };
+    RowCondition ALL = (columns, types) -> "";
 
     /**
-     * A WHERE clause.
+     * A WHERE clause, for a session with {@code standard_conforming_strings}.
      *
      * @param columns of the key on one side
      * @param types of these columns there
      */
     String sql(List<String> columns, List<String> types);
 
-    List<String[]> parameters();
+    /** A text as SQL writes it. */
+    static String literal(String text) {
+        try {
+            return "'" + Utils.escapeLiteral(null, text, true) + "'";
+        } catch (SQLException e) {
+            throw new IllegalArgumentException("a key that PostgreSQL cannot have", e);
+        }
+    }
 
     /** Rows with one of these keys. */
     record Keys(Collection<List<String>> keys, int width) implements RowCondition {
@@ -42,18 +43,14 @@ interface RowCondition {
                             IntStream.range(0, width)
                                     .mapToObj(i -> names.get(i) + "::" + types.get(i))
                                     .collect(Collectors.joining(", ")),
-                            names.stream().map(name -> "?::text[]").collect(Collectors.joining(", ")),
+                            IntStream.range(0, width).mapToObj(this::values).collect(Collectors.joining(", ")),
                             String.join(", ", names));
         }
 
-        @Override
-        public List<String[]> parameters() {
-            List<String[]> arrays = new ArrayList<>();
-            for (int i = 0; i < width; i++) {
-                int column = i;
-                arrays.add(keys.stream().map(key -> key.get(column)).toArray(String[]::new));
-            }
-            return arrays;
+        private String values(int column) {
+            return keys.stream()
+                    .map(key -> literal(key.get(column)))
+                    .collect(Collectors.joining(", ", "ARRAY[", "]::text[]"));
         }
     }
 
@@ -63,14 +60,7 @@ interface RowCondition {
         public String sql(List<String> columns, List<String> types) {
             String first = one.sql(columns, types);
             String second = other.sql(columns, types);
-            return first.isEmpty() || second.isEmpty() ? first + second : first + second.replace("\nWHERE ", "\n  AND ");
-        }
-
-        @Override
-        public List<String[]> parameters() {
-            List<String[]> all = new ArrayList<>(one.parameters());
-            all.addAll(other.parameters());
-            return all;
+            return first.isEmpty() || second.isEmpty() ? first + second : first + "\n  AND " + second.substring("\nWHERE ".length());
         }
     }
 }

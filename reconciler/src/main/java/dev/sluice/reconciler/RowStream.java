@@ -2,9 +2,9 @@ package dev.sluice.reconciler;
 
 import java.nio.charset.StandardCharsets;
 import java.sql.Connection;
-import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.sql.Statement;
 import java.util.Arrays;
 import java.util.List;
 
@@ -16,7 +16,7 @@ import java.util.List;
 final class RowStream implements AutoCloseable {
     private static final int FETCHED = 500;
 
-    private final PreparedStatement statement;
+    private final Statement statement;
     private final ResultSet rows;
     private final int width;
     private String[] current;
@@ -24,17 +24,9 @@ final class RowStream implements AutoCloseable {
 
     /** @param connection inside a transaction: without one the driver would fetch everything at once */
     RowStream(Connection connection, String sql) throws SQLException {
-        this(connection, sql, List.of());
-    }
-
-    /** @param arrays parameters of the statement, arrays of texts */
-    RowStream(Connection connection, String sql, List<String[]> arrays) throws SQLException {
-        statement = connection.prepareStatement(sql);
+        statement = connection.createStatement();
         statement.setFetchSize(FETCHED);
-        for (int i = 0; i < arrays.size(); i++) {
-            statement.setArray(i + 1, connection.createArrayOf("text", arrays.get(i)));
-        }
-        rows = statement.executeQuery();
+        rows = statement.executeQuery(sql);
         width = rows.getMetaData().getColumnCount();
         next();
     }

@@ -269,8 +269,7 @@ public final class Verification implements AutoCloseable {
         }
 
         private List<String> nextBorder(KeyRange behind) throws SQLException {
-            try (RowStream border = new RowStream(
-                    pair.source(), compared.nextBorderSql(behind, rangeRows), behind.parameters())) {
+            try (RowStream border = new RowStream(pair.source(), compared.nextBorderSql(behind, rangeRows))) {
                 return border.hasRow() ? List.copyOf(border.key(compared.key().size())) : null;
             }
         }
@@ -322,19 +321,19 @@ public final class Verification implements AutoCloseable {
         private Digests digests(
                 Connection side, Function<RowCondition, String> sql, KeyRange range, Set<List<String>> leftOut)
                 throws SQLException {
-            Digest all = Digest.read(side, sql.apply(range), range.parameters());
+            Digest all = Digest.read(side, sql.apply(range));
             if (leftOut.isEmpty()) {
                 return new Digests(all, all);
             }
             RowCondition some = new RowCondition.Both(range, new RowCondition.Keys(leftOut, compared.key().size()));
-            return new Digests(all, all.less(Digest.read(side, sql.apply(some), some.parameters())));
+            return new Digests(all, all.less(Digest.read(side, sql.apply(some))));
         }
 
         /** Gives the number of rows of the source. */
         private long compareRows(RowCondition condition, Set<List<String>> leftOut) throws SQLException {
             TableComparison comparison;
-            try (RowStream here = new RowStream(pair.source(), compared.sourceSql(condition), condition.parameters());
-                    RowStream there = new RowStream(pair.target(), compared.targetSql(condition), condition.parameters())) {
+            try (RowStream here = new RowStream(pair.source(), compared.sourceSql(condition));
+                    RowStream there = new RowStream(pair.target(), compared.targetSql(condition))) {
                 comparison = new TableMerge(compared, here, there, kept(), leftOut::contains).run();
             }
             if (!compared.hasKey()) {
