@@ -28,7 +28,7 @@ import org.junit.jupiter.api.extension.ExtendWith;
  */
 @ExtendWith(ChildLogs.class)
 class DeadLetterKillIT {
-    private static final int ROUNDS = Intensity.of("sluice.rounds", 2, 60);
+    private static final int ROUNDS = Intensity.of("sluice.rounds", 1, 60);
     private static final Duration PATIENCE = Duration.ofSeconds(90);
     private static final List<String> TABLES = List.of("shelf", "item", "tag", "node", "bag");
 
@@ -151,7 +151,7 @@ class DeadLetterKillIT {
                 }
                 source.commit();
                 written++;
-                TimeUnit.MILLISECONDS.sleep(choice.nextInt(8));
+                TimeUnit.MILLISECONDS.sleep(choice.nextInt(25));
             }
         } catch (SQLException e) {
             throw new IllegalStateException(e);
