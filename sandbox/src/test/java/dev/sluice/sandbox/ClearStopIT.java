@@ -23,16 +23,11 @@ import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.OffsetSpec;
 import org.apache.kafka.clients.admin.RecordsToDelete;
-import org.apache.kafka.clients.producer.KafkaProducer;
-import org.apache.kafka.clients.producer.ProducerRecord;
-import org.apache.kafka.clients.producer.RecordMetadata;
 import org.apache.kafka.common.TopicPartition;
-import org.apache.kafka.common.serialization.StringSerializer;
 import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.RegisterExtension;
 
 /**
  * What needs a person stops the process that meets it, with its name, its exit code and its cure; nothing is carried on
@@ -52,7 +47,8 @@ class ClearStopIT {
     private static ThreeServers servers;
     private static Admin kafka;
 
-    private LogLines log;
+    @RegisterExtension
+    final LogWithout log = new LogWithout(CANARY);
 
     @BeforeAll
     static void startServers() {
@@ -64,17 +60,6 @@ class ClearStopIT {
     static void stopServers() {
         kafka.close();
         servers.close();
-    }
-
-    @BeforeEach
-    void listen() {
-        log = LogLines.open();
-    }
-
-    @AfterEach
-    void noValueIsInTheLog() {
-        log.close();
-        assertThat(log.with(CANARY)).isEmpty();
     }
 
     // ---- the slot

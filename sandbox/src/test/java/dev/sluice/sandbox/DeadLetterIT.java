@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.sluice.config.ApplyConfig;
 import dev.sluice.config.PipelineConfig;
-import dev.sluice.config.TableMapping;
 import dev.sluice.preflight.Preflight;
 import dev.sluice.schemas.DeadLetterHeaders;
 import dev.sluice.schemas.Failure;
@@ -12,30 +11,22 @@ import dev.sluice.schemas.Headers;
 import dev.sluice.schemas.Stop;
 import dev.sluice.schemas.TableId;
 import java.nio.charset.StandardCharsets;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.Properties;
-import java.util.stream.Stream;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.AlterConfigOp;
 import org.apache.kafka.clients.admin.ConfigEntry;
 import org.apache.kafka.clients.admin.RecordsToDelete;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
-import org.apache.kafka.clients.consumer.KafkaConsumer;
-import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.header.Header;
-import org.apache.kafka.common.serialization.ByteArrayDeserializer;
-import org.apache.kafka.common.serialization.ByteArraySerializer;
 import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.RegisterExtension;
 
 /** Rows that the target can never take are parked in order, everything else goes on, and a replay makes both sides equal. */
 class DeadLetterIT {
@@ -72,7 +63,8 @@ class DeadLetterIT {
 
     private static ThreeServers servers;
 
-    private LogLines log;
+    @RegisterExtension
+    final LogWithout log = new LogWithout(CANARY);
 
     @BeforeAll
     static void startServers() {
@@ -82,17 +74,6 @@ class DeadLetterIT {
     @AfterAll
     static void stopServers() {
         servers.close();
-    }
-
-    @BeforeEach
-    void listen() {
-        log = LogLines.open();
-    }
-
-    @AfterEach
-    void noValueIsInTheLog() {
-        log.close();
-        assertThat(log.with(CANARY)).isEmpty();
     }
 
     // ---- which rows are parked
@@ -107,7 +88,7 @@ class DeadLetterIT {
 
             assertThat(pipeline.target().ask("SELECT string_agg(id::text, ' ' ORDER BY id) FROM item")).isEqualTo("1 3 4");
             assertThat(Letters.of(pipeline)).containsExactly("item [2] upsert open check_violation not_negative");
-            requireEqualAfterReplay(pipeline);
+            Letters.requireEqualAfterReplay(pipeline, NO_RULES);
         }
     }
 
@@ -123,7 +104,7 @@ class DeadLetterIT {
                     "shelf [1] upsert open check_violation short_name",
                     "item [1] upsert open foreign_key_violation shelf_is_there",
                     "item [3] upsert open foreign_key_violation shelf_is_there");
-            requireEqualAfterReplay(pipeline);
+            Letters.requireEqualAfterReplay(pipeline, NO_RULES);
         }
     }
 
@@ -136,7 +117,7 @@ class DeadLetterIT {
 
             assertThat(Letters.of(pipeline)).containsExactly(
                     "item [2] upsert open unique_violation one_name", "item [1] upsert open unique_violation one_name");
-            requireEqualAfterReplay(pipeline);
+            Letters.requireEqualAfterReplay(pipeline, NO_RULES);
         }
     }
 
@@ -164,7 +145,7 @@ class DeadLetterIT {
                     "item [4] upsert open check_violation not_negative");
             assertThat(pipeline.target().ask("SELECT string_agg(id || name || count, ' ' ORDER BY id) FROM item"))
                     .isEqualTo("1item 11 2whole5 4item 41");
-            requireEqualAfterReplay(pipeline);
+            Letters.requireEqualAfterReplay(pipeline, NO_RULES);
         }
     }
 
@@ -184,7 +165,7 @@ class DeadLetterIT {
                     "item [11] move behind behind null",
                     "item [1] upsert behind behind null",
                     "item [11] patch behind behind null");
-            requireEqualAfterReplay(pipeline);
+            Letters.requireEqualAfterReplay(pipeline, NO_RULES);
         }
     }
 
@@ -202,7 +183,7 @@ class DeadLetterIT {
                     "item [1] upsert superseded check_violation not_negative",
                     "note - row superseded check_violation no_bang",
                     "shelf [1] upsert open check_violation short_name");
-            requireEqualAfterReplay(pipeline);
+            Letters.requireEqualAfterReplay(pipeline, NO_RULES);
         }
     }
 
@@ -219,7 +200,7 @@ class DeadLetterIT {
                     "note - row open missing_row null",
                     "note - row open missing_row null",
                     "note - row open check_violation no_bang");
-            requireEqualAfterReplay(pipeline);
+            Letters.requireEqualAfterReplay(pipeline, NO_RULES);
         }
     }
 
@@ -240,7 +221,7 @@ class DeadLetterIT {
             assertThat(pipeline.target().ask("SELECT result FROM sluice.audit WHERE id = " + run))
                     .isEqualTo("0 replayed, 0 superseded, 2 refused again");
             assertThat(pipeline.target().ask("SELECT name || count FROM item WHERE id = 1")).isEqualTo("item 11");
-            requireEqualAfterReplay(pipeline);
+            Letters.requireEqualAfterReplay(pipeline, NO_RULES);
         }
     }
 
@@ -257,7 +238,7 @@ class DeadLetterIT {
 
             assertThat(Letters.of(pipeline)).containsExactly(
                     "item [1] upsert superseded check_violation not_negative", "note - row open check_violation no_bang");
-            requireEqualAfterReplay(pipeline);
+            Letters.requireEqualAfterReplay(pipeline, NO_RULES);
         }
     }
 
@@ -277,7 +258,7 @@ class DeadLetterIT {
                     "item [1] patch superseded check_violation not_negative",
                     "item [2] patch open check_violation not_negative",
                     "item [1] patch superseded behind null");
-            requireEqualAfterReplay(pipeline);
+            Letters.requireEqualAfterReplay(pipeline, NO_RULES);
         }
     }
 
@@ -292,7 +273,7 @@ class DeadLetterIT {
             pipeline.source().execute("INSERT INTO item VALUES (2, NULL, 'y', 1, NULL, 'new')");
             pipeline.awaitApplied();
 
-            requireEqualAfterReplay(pipeline);
+            Letters.requireEqualAfterReplay(pipeline, NO_RULES);
             assertThat(pipeline.target().ask("SELECT closed_by FROM sluice.dead_letter")).contains("from the source");
         }
     }
@@ -309,7 +290,7 @@ class DeadLetterIT {
 
             assertThat(Letters.of(pipeline)).containsExactly("price [1.0] delete open foreign_key_violation price_use_amount_fkey");
             pipeline.target().execute("DROP TABLE price_use");
-            requireEqualAfterReplay(pipeline);
+            Letters.requireEqualAfterReplay(pipeline, NO_RULES);
         }
     }
 
@@ -326,7 +307,7 @@ class DeadLetterIT {
 
             assertThat(Letters.of(pipeline)).containsExactly("item [2] upsert open check_violation not_negative");
             assertThat(pipeline.target().ask("SELECT attempts || ' ' || coalesce(closed_by, 'open') FROM sluice.dead_letter")).isEqualTo("2 open");
-            requireEqualAfterReplay(pipeline);
+            Letters.requireEqualAfterReplay(pipeline, NO_RULES);
         }
     }
 
@@ -353,7 +334,7 @@ class DeadLetterIT {
                     "item [1] patch behind behind null",
                     "item [2] patch open check_violation not_negative",
                     "item [2] patch behind behind null");
-            requireEqualAfterReplay(pipeline);
+            Letters.requireEqualAfterReplay(pipeline, NO_RULES);
         }
     }
 
@@ -370,7 +351,7 @@ class DeadLetterIT {
                     "item [1] upsert open check_violation not_negative",
                     "item [2] upsert open foreign_key_violation shelf_is_there");
             pipeline.target().execute("ALTER TABLE man DROP CONSTRAINT his_wife; ALTER TABLE item DROP CONSTRAINT shelf_is_there");
-            requireEqualAfterReplay(pipeline);
+            Letters.requireEqualAfterReplay(pipeline, NO_RULES);
         }
     }
 
@@ -386,7 +367,7 @@ class DeadLetterIT {
             assertThat(Letters.of(pipeline)).hasSize(30).allMatch(letter -> letter.endsWith("07] upsert open check_violation not_negative")
                     || letter.equals("item [7] upsert open check_violation not_negative"));
             assertThat(pipeline.target().ask("SELECT count(*) FROM item")).isEqualTo("2970");
-            requireEqualAfterReplay(pipeline);
+            Letters.requireEqualAfterReplay(pipeline, NO_RULES);
         }
     }
 
@@ -431,7 +412,7 @@ class DeadLetterIT {
             pipeline.startApply();
             pipeline.awaitApplied();
             assertThat(Letters.of(pipeline)).hasSize(1);
-            requireEqualAfterReplay(pipeline);
+            Letters.requireEqualAfterReplay(pipeline, NO_RULES);
         }
     }
 
@@ -443,9 +424,9 @@ class DeadLetterIT {
             pipeline.source().execute("INSERT INTO item VALUES (1, NULL, '%s', -1)".formatted(CANARY));
             pipeline.awaitApplied();
 
-            ConsumerRecord<byte[], byte[]> letter = records("topic.public.item.dlq").get(0);
-            ConsumerRecord<byte[], byte[]> original = records("topic.public.item").get(0);
-            assertThat(records("topic.public.item.dlq")).hasSize(1);
+            ConsumerRecord<byte[], byte[]> letter = topic("topic.public.item.dlq").records().get(0);
+            ConsumerRecord<byte[], byte[]> original = topic("topic.public.item").records().get(0);
+            assertThat(topic("topic.public.item.dlq").records()).hasSize(1);
             assertThat(letter.key()).isEqualTo(original.key());
             assertThat(letter.value()).isEqualTo(original.value());
             assertThat(header(letter, Headers.SEQ)).isEqualTo(header(original, Headers.SEQ));
@@ -457,7 +438,7 @@ class DeadLetterIT {
             assertThat(header(letter, DeadLetterHeaders.TABLE)).isEqualTo("public.item");
             assertThat(letter.headers().toArray()).extracting(it -> new String(it.value(), StandardCharsets.UTF_8))
                     .noneMatch(value -> value.contains(CANARY));
-            requireEqualAfterReplay(pipeline);
+            Letters.requireEqualAfterReplay(pipeline, NO_RULES);
         }
     }
 
@@ -478,7 +459,7 @@ class DeadLetterIT {
             pipeline.start();
             pipeline.awaitApplied();
             assertThat(Letters.of(pipeline)).hasSize(1);
-            requireEqualAfterReplay(pipeline);
+            Letters.requireEqualAfterReplay(pipeline, NO_RULES);
         }
     }
 
@@ -501,8 +482,8 @@ class DeadLetterIT {
             pipeline.startApply();
             pipeline.awaitApplied();
             assertThat(Letters.of(pipeline)).hasSize(1);
-            assertThat(records("small.public.item.dlq")).hasSize(1);
-            requireEqualAfterReplay(pipeline);
+            assertThat(topic("small.public.item.dlq").records()).hasSize(1);
+            Letters.requireEqualAfterReplay(pipeline, NO_RULES);
         }
     }
 
@@ -521,14 +502,14 @@ class DeadLetterIT {
             pipeline.stopApply();
             pipeline.source().execute("UPDATE item SET count = 2 WHERE id = 3");
             pipeline.source().execute("UPDATE item SET name = 'later' WHERE id = 3");
-            pipeline.await("the updates", () -> records("unread.public.item").size() == 5);
+            pipeline.await("the updates", () -> topic("unread.public.item").records().size() == 5);
             spoil("unread.public.item", 3, 1);
             pipeline.startApply();
             pipeline.awaitApplied();
 
             assertThat(Letters.of(pipeline)).containsExactly(
                     "item [3] unreadable open unreadable null", "item [3] patch behind behind null");
-            requireEqualAfterReplay(pipeline);
+            Letters.requireEqualAfterReplay(pipeline, NO_RULES);
         }
     }
 
@@ -540,7 +521,7 @@ class DeadLetterIT {
             pipeline.stopApply();
             pipeline.source().execute("INSERT INTO item VALUES (2, NULL, 'y', 1), (3, NULL, 'z', 1), (4, NULL, 'w', 1)");
             pipeline.source().execute("UPDATE item SET count = 9 WHERE id = 3");
-            pipeline.await("four records and the update", () -> records("unreadable.public.item").size() == 5);
+            pipeline.await("four records and the update", () -> topic("unreadable.public.item").records().size() == 5);
             spoil("unreadable.public.item", 3, 0);
 
             pipeline.startApply();
@@ -554,9 +535,8 @@ class DeadLetterIT {
     @Test
     void aRecordOfSomebodyElseIsParkedAndTheLaneGoesOn() throws Exception {
         try (InProcessPipeline pipeline = running("foreign")) {
-            try (KafkaProducer<byte[], byte[]> producer = producer()) {
-                producer.send(new ProducerRecord<>("foreign.public.item", 1, null, CANARY.getBytes(StandardCharsets.UTF_8))).get();
-            }
+            byte[] value = CANARY.getBytes(StandardCharsets.UTF_8);
+            topic("foreign.public.item").send(List.of(new ProducerRecord<>("foreign.public.item", 1, null, value)));
             pipeline.source().execute("INSERT INTO item VALUES (1, NULL, 'x', 1)");
             pipeline.await("a letter", () -> Letters.of(pipeline).size() == 1);
             pipeline.requireEqual();
@@ -567,52 +547,38 @@ class DeadLetterIT {
             pipeline.requireEqual();
 
             assertThat(Letters.of(pipeline)).containsExactly("item - unreadable open unreadable null");
-            assertThat(records("foreign.public.item.dlq")).hasSize(1).allMatch(
+            assertThat(topic("foreign.public.item.dlq").records()).hasSize(1).allMatch(
                     letter -> new String(letter.value(), StandardCharsets.UTF_8).equals(CANARY));
         }
     }
 
     /** As if somebody had written nonsense over one change of the row: the same record with another value. */
     private static void spoil(String topic, int id, int which) throws Exception {
-        ConsumerRecord<byte[], byte[]> spoilt = records(topic).stream()
+        ConsumerRecord<byte[], byte[]> spoilt = topic(topic).records().stream()
                 .filter(record -> new String(record.key(), StandardCharsets.UTF_8).contains(Integer.toString(id)))
                 .toList()
                 .get(which);
-        List<ConsumerRecord<byte[], byte[]>> rest = records(topic).stream()
+        List<ConsumerRecord<byte[], byte[]>> rest = topic(topic).records().stream()
                 .filter(record -> record.partition() == spoilt.partition() && record.offset() >= spoilt.offset())
                 .toList();
         TopicPartition partition = new TopicPartition(topic, spoilt.partition());
-        try (Admin admin = Admin.create(Map.of("bootstrap.servers", servers.kafka().bootstrapServers()));
-                KafkaProducer<byte[], byte[]> producer = producer()) {
+        try (Admin admin = Admin.create(Map.of("bootstrap.servers", servers.kafka().bootstrapServers()))) {
             admin.deleteRecords(Map.of(partition, RecordsToDelete.beforeOffset(spoilt.offset() + rest.size()))).all().get();
-            for (ConsumerRecord<byte[], byte[]> record : rest) {
-                byte[] value = record.offset() == spoilt.offset()
-                        ? "{\"after\": nonsense".getBytes(StandardCharsets.UTF_8)
-                        : record.value();
-                producer.send(new ProducerRecord<>(topic, record.partition(), record.key(), value, record.headers())).get();
-            }
         }
-    }
-
-    private static KafkaProducer<byte[], byte[]> producer() {
-        Properties settings = new Properties();
-        settings.put("bootstrap.servers", servers.kafka().bootstrapServers());
-        return new KafkaProducer<>(settings, new ByteArraySerializer(), new ByteArraySerializer());
+        List<ProducerRecord<byte[], byte[]>> again = new ArrayList<>();
+        for (ConsumerRecord<byte[], byte[]> record : rest) {
+            byte[] value = record.offset() == spoilt.offset()
+                    ? "{\"after\": nonsense".getBytes(StandardCharsets.UTF_8)
+                    : record.value();
+            again.add(new ProducerRecord<>(topic, record.partition(), record.key(), value, record.headers()));
+        }
+        topic(topic).send(again);
     }
 
     // ---- helpers
 
     private static InProcessPipeline running(String name) {
-        List<TableMapping> tables = Stream.of("shelf", "item", "note", "price", "man", "wife")
-                .map(table -> TableMapping.identity(TableId.parse(table), ThreeServers.LANE))
-                .toList();
-        InProcessPipeline pipeline = servers.pipeline(name, tables);
-        pipeline.source().execute(TABLES);
-        pipeline.target().execute(TABLES);
-        pipeline.target().execute(RULES);
-        pipeline.start();
-        pipeline.awaitApplied();
-        return pipeline;
+        return Letters.running(servers, name, List.of("shelf", "item", "note", "price", "man", "wife"), TABLES, RULES);
     }
 
     static PipelineConfig withLetters(PipelineConfig config, int perMinute) {
@@ -627,35 +593,12 @@ class DeadLetterIT {
                 new ApplyConfig(apply.batchRows(), apply.batchBytes(), apply.linger(), apply.statementTimeout(), perMinute));
     }
 
-    private static void requireEqualAfterReplay(InProcessPipeline pipeline) {
-        pipeline.target().execute(NO_RULES);
-        Letters.replayAll(pipeline);
-        assertThat(pipeline.target().ask("SELECT count(*) FROM sluice.dead_letter WHERE state IN ('open', 'behind')")).isEqualTo("0");
-        pipeline.requireEqual();
-    }
-
     private static String header(ConsumerRecord<byte[], byte[]> record, String name) {
         Header header = record.headers().lastHeader(name);
         return header == null ? null : new String(header.value(), StandardCharsets.UTF_8);
     }
 
-    /** Everything that stands on a topic. */
-    private static List<ConsumerRecord<byte[], byte[]>> records(String topic) {
-        Properties settings = new Properties();
-        settings.put("bootstrap.servers", servers.kafka().bootstrapServers());
-        List<ConsumerRecord<byte[], byte[]>> records = new ArrayList<>();
-        try (KafkaConsumer<byte[], byte[]> consumer =
-                new KafkaConsumer<>(settings, new ByteArrayDeserializer(), new ByteArrayDeserializer())) {
-            List<TopicPartition> partitions = consumer.partitionsFor(topic).stream()
-                    .map(info -> new TopicPartition(topic, info.partition()))
-                    .toList();
-            consumer.assign(partitions);
-            consumer.seekToBeginning(partitions);
-            Map<TopicPartition, Long> ends = consumer.endOffsets(partitions);
-            while (ends.entrySet().stream().anyMatch(end -> consumer.position(end.getKey()) < end.getValue())) {
-                consumer.poll(Duration.ofMillis(200)).forEach(records::add);
-            }
-        }
-        return records;
+    private static KafkaTopic topic(String name) {
+        return new KafkaTopic(servers.kafka(), name);
     }
 }

@@ -2,28 +2,18 @@ package dev.sluice.sandbox;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.sluice.config.TableMapping;
 import dev.sluice.schemas.Headers;
 import dev.sluice.schemas.TableId;
 import java.nio.charset.StandardCharsets;
-import java.time.Duration;
 import java.util.List;
-import java.util.Properties;
 import java.util.concurrent.TimeUnit;
-import java.util.stream.Stream;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
-import org.apache.kafka.clients.consumer.KafkaConsumer;
-import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
-import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.header.internals.RecordHeaders;
-import org.apache.kafka.common.serialization.ByteArrayDeserializer;
-import org.apache.kafka.common.serialization.ByteArraySerializer;
 import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.RegisterExtension;
 
 /** Where letters meet what else writes rows, a replay never puts an old or a foreign payload over a row, and the lane lives. */
 class DeadLetterOrderIT {
@@ -42,7 +32,8 @@ class DeadLetterOrderIT {
 
     private static ThreeServers servers;
 
-    private LogLines log;
+    @RegisterExtension
+    final LogWithout log = new LogWithout(CANARY);
 
     @BeforeAll
     static void startServers() {
@@ -54,17 +45,6 @@ class DeadLetterOrderIT {
         servers.close();
     }
 
-    @BeforeEach
-    void listen() {
-        log = LogLines.open();
-    }
-
-    @AfterEach
-    void noValueIsInTheLog() {
-        log.close();
-        assertThat(log.with(CANARY)).isEmpty();
-    }
-
     // ---- records of somebody else
 
     @Test
@@ -72,7 +52,7 @@ class DeadLetterOrderIT {
         try (InProcessPipeline pipeline = running("copied")) {
             pipeline.source().execute("INSERT INTO item VALUES (1, 'old', 1)");
             pipeline.awaitApplied();
-            ConsumerRecord<byte[], byte[]> original = firstRecord("order_copied.public.item");
+            ConsumerRecord<byte[], byte[]> original = new KafkaTopic(servers.kafka(), "order_copied.public.item").records().get(0);
             produce("order_copied.public.item", original.key(), original.value()); // by a tool that leaves the headers out
             pipeline.await("a letter", () -> Letters.of(pipeline).size() == 1);
             pipeline.source().execute("UPDATE item SET name = 'new'");
@@ -167,7 +147,7 @@ class DeadLetterOrderIT {
             assertThat(Letters.of(pipeline)).containsExactly(
                     "item [1] patch open check_violation not_negative", "item [1] patch behind behind null");
 
-            requireEqualAfterReplay(pipeline);
+            Letters.requireEqualAfterReplay(pipeline, NO_RULES);
         }
     }
 
@@ -208,7 +188,7 @@ class DeadLetterOrderIT {
             pipeline.target().execute("UPDATE sluice.reread SET is_paused = false, rows_per_second = NULL");
             RereadTables.awaitDone(pipeline);
 
-            requireEqualAfterReplay(pipeline);
+            Letters.requireEqualAfterReplay(pipeline, NO_RULES);
         }
     }
 
@@ -227,7 +207,7 @@ class DeadLetterOrderIT {
             pipeline.awaitApplied();
 
             assertThat(Letters.of(pipeline)).containsExactly("item [1] upsert open check_violation not_negative");
-            requireEqualAfterReplay(pipeline);
+            Letters.requireEqualAfterReplay(pipeline, NO_RULES);
         }
     }
 
@@ -268,7 +248,7 @@ class DeadLetterOrderIT {
             assertThat(pipeline.target().ask("SELECT string_agg(DISTINCT waits_for, ' ') FROM sluice.dead_letter WHERE is_requested"))
                     .startsWith("its table is held");
             pipeline.target().execute("ALTER TABLE item RENAME COLUMN away TO name");
-            requireEqualAfterReplay(pipeline);
+            Letters.requireEqualAfterReplay(pipeline, NO_RULES);
         }
     }
 
@@ -288,7 +268,7 @@ class DeadLetterOrderIT {
             Letters.replayAll(pipeline);
 
             assertThat(pipeline.target().ask("SELECT max(attempts) FROM sluice.dead_letter")).isEqualTo("2");
-            requireEqualAfterReplay(pipeline);
+            Letters.requireEqualAfterReplay(pipeline, NO_RULES);
         }
     }
 
@@ -310,23 +290,14 @@ class DeadLetterOrderIT {
             assertThat(Letters.of(pipeline)).containsExactly("item [1] upsert open check_violation null");
             assertThat(pipeline.target().ask("SELECT message FROM sluice.dead_letter")).isEqualTo("a trigger or function refused the row");
             pipeline.target().execute("DROP TRIGGER refuse ON item");
-            requireEqualAfterReplay(pipeline);
+            Letters.requireEqualAfterReplay(pipeline, NO_RULES);
         }
     }
 
     // ---- helpers
 
     private static InProcessPipeline running(String name) {
-        List<TableMapping> tables = Stream.of("item", "other")
-                .map(table -> TableMapping.identity(TableId.parse(table), ThreeServers.LANE))
-                .toList();
-        InProcessPipeline pipeline = servers.pipeline("order_" + name, tables);
-        pipeline.source().execute(TABLES);
-        pipeline.target().execute(TABLES);
-        pipeline.target().execute(RULES);
-        pipeline.start();
-        pipeline.awaitApplied();
-        return pipeline;
+        return Letters.running(servers, "order_" + name, List.of("item", "other"), TABLES, RULES);
     }
 
     private static void repair(InProcessPipeline pipeline, int id) {
@@ -334,13 +305,6 @@ class DeadLetterOrderIT {
                         + " SELECT lane, 'public', 'item', '{%d}', 'test' FROM sluice.progress")
                 .formatted(id));
         pipeline.await("the row is repaired", () -> pipeline.target().ask("SELECT count(*) FROM sluice.repair WHERE state <> 'done'").equals("0"));
-    }
-
-    private static void requireEqualAfterReplay(InProcessPipeline pipeline) {
-        pipeline.target().execute(NO_RULES);
-        Letters.replayAll(pipeline);
-        assertThat(pipeline.target().ask("SELECT count(*) FROM sluice.dead_letter WHERE state IN ('open', 'behind')")).isEqualTo("0");
-        pipeline.requireEqual();
     }
 
     private static void sleep() {
@@ -356,30 +320,6 @@ class DeadLetterOrderIT {
     }
 
     private static void produce(String topic, byte[] key, byte[] value, RecordHeaders headers) throws Exception {
-        Properties settings = new Properties();
-        settings.put("bootstrap.servers", servers.kafka().bootstrapServers());
-        try (KafkaProducer<byte[], byte[]> producer =
-                new KafkaProducer<>(settings, new ByteArraySerializer(), new ByteArraySerializer())) {
-            producer.send(new ProducerRecord<>(topic, 0, key, value, headers)).get();
-        }
-    }
-
-    private static ConsumerRecord<byte[], byte[]> firstRecord(String topic) {
-        Properties settings = new Properties();
-        settings.put("bootstrap.servers", servers.kafka().bootstrapServers());
-        try (KafkaConsumer<byte[], byte[]> consumer =
-                new KafkaConsumer<>(settings, new ByteArrayDeserializer(), new ByteArrayDeserializer())) {
-            List<TopicPartition> partitions = consumer.partitionsFor(topic).stream()
-                    .map(info -> new TopicPartition(topic, info.partition()))
-                    .toList();
-            consumer.assign(partitions);
-            consumer.seekToBeginning(partitions);
-            for (int i = 0; i < 50; i++) {
-                for (ConsumerRecord<byte[], byte[]> record : consumer.poll(Duration.ofMillis(200))) {
-                    return record;
-                }
-            }
-        }
-        throw new AssertionError("nothing on " + topic);
+        new KafkaTopic(servers.kafka(), topic).send(List.of(new ProducerRecord<>(topic, 0, key, value, headers)));
     }
 }

@@ -1,5 +1,9 @@
 package dev.sluice.sandbox;
 
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.sluice.config.TableMapping;
+import dev.sluice.schemas.TableId;
 import java.util.List;
 
 /** The dead letters of a pipeline. */
@@ -25,5 +29,28 @@ final class Letters {
         target.execute("UPDATE sluice.dead_letter SET is_requested = true, replay_run = %s WHERE state IN ('open', 'behind')".formatted(run));
         pipeline.await("the replay is over", () -> target.ask("SELECT count(*) FROM sluice.dead_letter WHERE is_requested").equals("0"));
         return Long.parseLong(run);
+    }
+
+    /** Replays what is left once the target takes it; nothing stays open then, and both sides are equal. */
+    static void requireEqualAfterReplay(InProcessPipeline pipeline, String noRules) {
+        pipeline.target().execute(noRules);
+        replayAll(pipeline);
+        assertThat(pipeline.target().ask("SELECT count(*) FROM sluice.dead_letter WHERE state IN ('open', 'behind')")).isEqualTo("0");
+        pipeline.requireEqual();
+    }
+
+    /** A pipeline that has begun; {@code rules} are what the target forbids and the source does not. */
+    static InProcessPipeline running(ThreeServers servers, String name, List<String> tables, String schema, String rules) {
+        InProcessPipeline pipeline = servers.pipeline(
+                name,
+                tables.stream()
+                        .map(table -> TableMapping.identity(TableId.parse(table), ThreeServers.LANE))
+                        .toList());
+        pipeline.source().execute(schema);
+        pipeline.target().execute(schema);
+        pipeline.target().execute(rules);
+        pipeline.start();
+        pipeline.awaitApplied();
+        return pipeline;
     }
 }

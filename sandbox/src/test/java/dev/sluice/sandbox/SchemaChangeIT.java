@@ -15,10 +15,9 @@ import dev.sluice.schemas.TableId;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.RegisterExtension;
 
 /**
  * Tables that change on either side while the stream runs. What can be followed is; else the one table is held with its
@@ -38,7 +37,8 @@ class SchemaChangeIT {
 
     private static ThreeServers servers;
 
-    private LogLines log;
+    @RegisterExtension
+    final LogWithout log = new LogWithout(CANARY);
     private int nextRow = 1;
 
     @BeforeAll
@@ -49,17 +49,6 @@ class SchemaChangeIT {
     @AfterAll
     static void stopServers() {
         servers.close();
-    }
-
-    @BeforeEach
-    void listen() {
-        log = LogLines.open();
-    }
-
-    @AfterEach
-    void noValueIsInTheLog() {
-        log.close();
-        assertThat(log.with(CANARY)).isEmpty();
     }
 
     @Test

@@ -10,10 +10,9 @@ import java.util.List;
 import java.util.function.Consumer;
 import java.util.function.Function;
 import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
@@ -40,7 +39,8 @@ class SurvivalIT {
 
     private static ThreeServers servers;
 
-    private LogLines log;
+    @RegisterExtension
+    final LogWithout log = new LogWithout(CANARY);
 
     @BeforeAll
     static void startServers() {
@@ -50,17 +50,6 @@ class SurvivalIT {
     @AfterAll
     static void stopServers() {
         servers.close();
-    }
-
-    @BeforeEach
-    void listen() {
-        log = LogLines.open();
-    }
-
-    @AfterEach
-    void noValueIsInTheLog() {
-        log.close();
-        assertThat(log.with(CANARY)).isEmpty();
     }
 
     @Test
