@@ -1,7 +1,9 @@
 package dev.sluice.apply;
 
+import dev.sluice.catalog.Catalog;
 import dev.sluice.config.DatabaseConfig;
 import dev.sluice.config.Databases;
+import dev.sluice.schemas.TableId;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
@@ -80,12 +82,8 @@ final class BlockedLane {
     }
 
     static Optional<Blocked> read(Connection target, String lane) throws SQLException {
-        try (Statement ask = target.createStatement();
-                ResultSet there = ask.executeQuery("SELECT to_regclass('sluice.blocked_lane') IS NOT NULL")) {
-            there.next();
-            if (!there.getBoolean(1)) {
-                return Optional.empty();
-            }
+        if (!Catalog.isThere(target, new TableId("sluice", "blocked_lane"))) {
+            return Optional.empty();
         }
         try (PreparedStatement query =
                 target.prepareStatement("SELECT since, reason FROM sluice.blocked_lane WHERE lane = ?")) {

@@ -4,6 +4,7 @@ import dev.sluice.apply.DeadLetterTopic.Letter;
 import dev.sluice.apply.DeadLetterTopic.Place;
 import dev.sluice.apply.RowChange.Key;
 import dev.sluice.apply.RowChange.Kind;
+import dev.sluice.catalog.Catalog;
 import dev.sluice.schemas.TableId;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
@@ -29,13 +30,13 @@ import org.apache.kafka.common.TopicPartition;
  * The index of a lane's dead letters in the target, and the state of its breaker: written by the lane's applier in the
  * transaction that moves the lane past a letter.
  *
- * <p>Numbers of letters grow in the order of the lane. Every method runs in the caller's transaction.
+ * <p>Numbers of letters that concern the same row grow in the order of the lane. Every method runs in the caller's transaction.
  *
  * <p>Threads: one at a time.
  */
 final class DeadLetterStore {
     /** What holds a key back. */
-    private static final String HOLDS = "state IN ('open', 'behind')";
+    static final String HOLDS = "state IN ('open', 'behind')";
 
     private final String lane;
 
@@ -81,9 +82,6 @@ final class DeadLetterStore {
      * @param oldRecordKey the header of the key before a change of key, null on others
      */
     record Entry(State state, Letter letter, byte[] oldRecordKey, Place place) {}
-
-    /** What holds a key back. */
-    record Link(long id, Kind kind) {}
 
     /** @param lane unique in the target: pipeline and lane */
     DeadLetterStore(String lane) {
@@ -146,6 +144,7 @@ final class DeadLetterStore {
                     + " WHERE old_key_hash IS NOT NULL AND " + HOLDS);
             create.execute("CREATE INDEX IF NOT EXISTS dead_letter_recent ON sluice.dead_letter (lane, first_failed_at)");
             create.execute("CREATE INDEX IF NOT EXISTS dead_letter_requested ON sluice.dead_letter (lane, id) WHERE is_requested");
+            create.execute("CREATE INDEX IF NOT EXISTS dead_letter_run ON sluice.dead_letter (replay_run) WHERE replay_run IS NOT NULL");
             create.execute("CREATE INDEX IF NOT EXISTS dead_letter_place"
                     + " ON sluice.dead_letter (lane, topic, letter_partition, letter_offset)");
             create.execute(
@@ -174,11 +173,7 @@ final class DeadLetterStore {
 
     /** Whether an applier that parks has been at work. */
     static boolean isThere(Connection target) throws SQLException {
-        try (Statement ask = target.createStatement();
-                ResultSet there = ask.executeQuery("SELECT to_regclass('sluice.audit') IS NOT NULL")) {
-            there.next();
-            return there.getBoolean(1);
-        }
+        return Catalog.isThere(target, new TableId("sluice", "audit"));
     }
 
     // ---- parking
@@ -219,11 +214,10 @@ final class DeadLetterStore {
     }
 
     /** What holds one of the keys back, in the order of the lane. */
-    List<Link> chain(Connection target, TableId table, List<Key> keys) throws SQLException {
+    List<Parked> chain(Connection target, TableId table, List<Key> keys) throws SQLException {
         Set<Long> hashes = keys.stream().map(key -> hash(table, key.values())).collect(Collectors.toSet());
         return alike(target, hashes).stream()
                 .filter(parked -> parked.table().equals(table) && parked.keys().stream().anyMatch(keys::contains))
-                .map(parked -> new Link(parked.id(), parked.kind()))
                 .toList();
     }
 
@@ -547,6 +541,21 @@ final class DeadLetterStore {
             }
         }
         return repaired;
+    }
+
+    /** Whether a replay is under way, or has just come to its end. */
+    boolean isReplaying(Connection target) throws SQLException {
+        try (PreparedStatement query = target.prepareStatement(
+                """
+                SELECT EXISTS (SELECT 1 FROM sluice.dead_letter WHERE lane = ? AND is_requested)
+                  OR EXISTS (SELECT 1 FROM sluice.audit WHERE lane = ? AND action = 'replay' AND finished_at IS NULL)""")) {
+            query.setString(1, lane);
+            query.setString(2, lane);
+            try (ResultSet row = query.executeQuery()) {
+                row.next();
+                return row.getBoolean(1);
+            }
+        }
     }
 
     /** Says of runs that have come to their end what they came to. */

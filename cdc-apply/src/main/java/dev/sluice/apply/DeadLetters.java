@@ -26,7 +26,7 @@ import java.util.TreeMap;
  * <p>Threads: one at a time.
  */
 public final class DeadLetters {
-    static final String HOLDS = "state IN ('open', 'behind')";
+    static final String HOLDS = DeadLetterStore.HOLDS;
 
     private static final String CHOSEN =
             """

@@ -1,5 +1,6 @@
 package dev.sluice.apply;
 
+import dev.sluice.catalog.Catalog;
 import dev.sluice.schemas.Lsn;
 import dev.sluice.schemas.TableId;
 import java.sql.Connection;
@@ -59,11 +60,7 @@ public record LaneStatus(
 
     /** The last of the tables that an applier makes first. */
     private static boolean isThere(Connection target) throws SQLException {
-        try (Statement ask = target.createStatement();
-                ResultSet there = ask.executeQuery("SELECT to_regclass('sluice.held_table') IS NOT NULL")) {
-            there.next();
-            return there.getBoolean(1);
-        }
+        return Catalog.isThere(target, new TableId("sluice", "held_table"));
     }
 
     private static Optional<Applied> applied(Connection target, String lane) throws SQLException {

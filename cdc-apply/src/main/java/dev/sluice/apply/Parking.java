@@ -1,7 +1,7 @@
 package dev.sluice.apply;
 
 import dev.sluice.apply.DeadLetterStore.Entry;
-import dev.sluice.apply.DeadLetterStore.Link;
+import dev.sluice.apply.DeadLetterStore.Parked;
 import dev.sluice.apply.DeadLetterStore.Refusal;
 import dev.sluice.apply.DeadLetterStore.State;
 import dev.sluice.apply.DeadLetterTopic.Letter;
@@ -169,7 +169,7 @@ final class Parking implements AutoCloseable {
             park(change, State.OPEN, new Refusal("unreadable", null, null, "the record is no change event"));
             return true;
         }
-        List<Link> chain = chain(change);
+        List<Parked> chain = chain(change);
         if (chain.isEmpty()) {
             return false;
         }
@@ -182,14 +182,14 @@ final class Parking implements AutoCloseable {
         return true;
     }
 
-    private List<Link> chain(RowChange change) throws SQLException {
+    private List<Parked> chain(RowChange change) throws SQLException {
         List<Key> keys = keys(change);
         if (keys.isEmpty() || !mayMeet(change)) {
             return List.of();
         }
         flush();
         TableId table = change.table().source();
-        List<Link> chain = store.chain(target, table, keys);
+        List<Parked> chain = store.chain(target, table, keys);
         if (isReplay(change)) {
             return chain.stream().filter(link -> link.id() < change.origin().letter()).toList();
         }
@@ -242,9 +242,9 @@ final class Parking implements AutoCloseable {
     }
 
     private void supersede(RowChange change) throws SQLException {
-        List<Link> chain = chain(change);
+        List<Parked> chain = chain(change);
         if (!chain.isEmpty()) {
-            store.close(target, chain.stream().map(Link::id).toList(), State.SUPERSEDED, "a later change of the row");
+            store.close(target, chain.stream().map(Parked::id).toList(), State.SUPERSEDED, "a later change of the row");
             if (!isReplay(change)) {
                 keys(change).forEach(key -> parked.get(change.table().source()).remove(hash(change, key)));
             }

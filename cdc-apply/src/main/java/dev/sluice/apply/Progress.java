@@ -1,6 +1,8 @@
 package dev.sluice.apply;
 
+import dev.sluice.catalog.Catalog;
 import dev.sluice.schemas.Lsn;
+import dev.sluice.schemas.TableId;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
@@ -56,13 +58,10 @@ final class Progress {
 
     /** Makes schema and tables; called by the lane's owner only. */
     static void createTables(Connection target) throws SQLException {
+        if (Catalog.isThere(target, new TableId("sluice", "held_table"))) {
+            return;
+        }
         try (Statement create = target.createStatement()) {
-            try (ResultSet there = create.executeQuery("SELECT to_regclass('sluice.held_table') IS NOT NULL")) {
-                there.next();
-                if (there.getBoolean(1)) {
-                    return;
-                }
-            }
             try (ResultSet there = create.executeQuery("SELECT to_regnamespace('sluice') IS NOT NULL")) {
                 there.next();
                 if (!there.getBoolean(1)) {

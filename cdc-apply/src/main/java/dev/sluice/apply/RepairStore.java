@@ -1,6 +1,7 @@
 package dev.sluice.apply;
 
 import dev.sluice.apply.RowChange.Key;
+import dev.sluice.catalog.Catalog;
 import dev.sluice.schemas.TableId;
 import java.sql.Array;
 import java.sql.Connection;
@@ -71,11 +72,7 @@ public final class RepairStore {
 
     /** Whether an applier that repairs rows has been at work. */
     public static boolean isThere(Connection target) throws SQLException {
-        try (Statement ask = target.createStatement();
-                ResultSet there = ask.executeQuery("SELECT to_regclass('sluice.repair') IS NOT NULL")) {
-            there.next();
-            return there.getBoolean(1);
-        }
+        return Catalog.isThere(target, new TableId("sluice", "repair"));
     }
 
     /**

@@ -87,6 +87,14 @@ final class Replays {
             return;
         }
         lookedAt = System.nanoTime();
+        if (store.isReplaying(target)) {
+            replaySome();
+        }
+        target.commit();
+        lock.used();
+    }
+
+    private void replaySome() throws SQLException {
         finishRepaired();
         store.waitFor(target, bySource.keySet(), "its table is held, or apply does not have it; `sluice status` says more");
         List<Requested> asked = store.requested(target, bySource.keySet(), MOST);
@@ -94,8 +102,6 @@ final class Replays {
             replay(withThoseBefore(asked));
         }
         store.finishRuns(target); // the stream, or somebody, may have closed the last letter of one
-        target.commit();
-        lock.used();
         if (asked.size() == MOST) {
             lookedAt -= LOOK_NANOS; // there may be more
         }

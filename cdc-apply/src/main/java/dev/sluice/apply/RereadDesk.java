@@ -9,6 +9,7 @@ import dev.sluice.apply.RereadStore.State;
 import dev.sluice.apply.RowChange.Key;
 import dev.sluice.apply.RowChange.Kind;
 import dev.sluice.apply.TableReread.Piece;
+import dev.sluice.catalog.Catalog;
 import dev.sluice.config.Databases;
 import dev.sluice.config.LaneConfig;
 import dev.sluice.config.PipelineConfig;
@@ -21,7 +22,6 @@ import dev.sluice.schemas.Lsn;
 import dev.sluice.schemas.SourceSnapshot;
 import dev.sluice.schemas.TableId;
 import java.sql.Connection;
-import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
@@ -202,14 +202,8 @@ final class RereadDesk implements AutoCloseable {
     }
 
     private TargetRows rows(TableId table) throws SQLException {
-        try (PreparedStatement there = target.prepareStatement("SELECT to_regclass(?) IS NOT NULL")) {
-            there.setString(1, table.quoted());
-            try (ResultSet row = there.executeQuery()) {
-                row.next();
-                if (!row.getBoolean(1)) {
-                    return TargetRows.NO_TABLE;
-                }
-            }
+        if (!Catalog.isThere(target, table)) {
+            return TargetRows.NO_TABLE;
         }
         try (Statement query = target.createStatement();
                 ResultSet row = query.executeQuery("SELECT EXISTS (SELECT 1 FROM %s)".formatted(table.quoted()))) {

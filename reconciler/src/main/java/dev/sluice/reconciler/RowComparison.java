@@ -76,7 +76,7 @@ public final class RowComparison {
             throws SQLException {
         try (RowStream here = new RowStream(source, table.sourceSql());
                 RowStream there = new RowStream(target, table.targetSql())) {
-            return new TableMerge(table, here, there, divergences).run();
+            return new TableMerge(table, here, there, divergences::found).run();
         }
     }
 

@@ -57,6 +57,12 @@ final class SnapshotPair implements AutoCloseable {
         try {
             opened.add(Snapshots.open(config.target()));
             opened.add(Snapshots.open(config.source()));
+            for (Connection side : opened) {
+                try (Statement set = side.createStatement()) {
+                    set.execute("SET lock_timeout = '2s'");
+                }
+                side.commit(); // a rollback would take it back
+            }
             opened.add(Databases.connect(config.source(), "sluice-verify"));
             try (Statement set = opened.get(2).createStatement()) {
                 set.execute("SET synchronous_commit = local");
@@ -102,7 +108,6 @@ final class SnapshotPair implements AutoCloseable {
 
     private static void lock(Connection side, TableId table) throws SQLException {
         try (Statement lock = side.createStatement()) {
-            lock.execute("SET lock_timeout = '2s'");
             lock.execute("LOCK TABLE " + table.quoted() + " IN ACCESS SHARE MODE");
         }
     }

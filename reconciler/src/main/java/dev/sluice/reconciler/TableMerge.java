@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.StringJoiner;
+import java.util.function.Consumer;
 import java.util.function.Predicate;
 
 /** Walks through both sides of one table in the order of their keys and counts what is not the same. */
@@ -16,14 +17,14 @@ final class TableMerge {
     private final ComparedTable table;
     private final RowStream source;
     private final RowStream target;
-    private final Divergences divergences;
+    private final Consumer<Divergence> divergences;
     private final Map<Kind, Long> counts = new EnumMap<>(Kind.class);
     private final List<RowDifference> differences = new ArrayList<>();
     private final Predicate<List<String>> isLeftOut;
     private long sourceRows;
     private long targetRows;
 
-    TableMerge(ComparedTable table, RowStream source, RowStream target, Divergences divergences) {
+    TableMerge(ComparedTable table, RowStream source, RowStream target, Consumer<Divergence> divergences) {
         this(table, source, target, divergences, key -> false);
     }
 
@@ -32,7 +33,7 @@ final class TableMerge {
             ComparedTable table,
             RowStream source,
             RowStream target,
-            Divergences divergences,
+            Consumer<Divergence> divergences,
             Predicate<List<String>> isLeftOut) {
         this.isLeftOut = isLeftOut;
         this.table = table;
@@ -127,7 +128,7 @@ final class TableMerge {
 
     private void found(Kind kind, RowStream stream, List<String> columns) {
         List<String> key = stream.key(table.key().size());
-        divergences.found(new Divergence(stored(kind), List.copyOf(key), columns));
+        divergences.accept(new Divergence(stored(kind), List.copyOf(key), columns));
         count(kind, 1, text(key), columns);
     }
 

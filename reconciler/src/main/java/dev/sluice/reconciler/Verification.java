@@ -332,9 +332,10 @@ public final class Verification implements AutoCloseable {
         /** Gives the number of rows of the source. */
         private long compareRows(RowCondition condition, Set<List<String>> leftOut) throws SQLException {
             TableComparison comparison;
+            parked = parked(pair.target());
             try (RowStream here = new RowStream(pair.source(), compared.sourceSql(condition));
                     RowStream there = new RowStream(pair.target(), compared.targetSql(condition))) {
-                comparison = new TableMerge(compared, here, there, kept(), leftOut::contains).run();
+                comparison = new TableMerge(compared, here, there, this::found, leftOut::contains).run();
             }
             if (!compared.hasKey()) {
                 confirmed += comparison.differenceCount();
@@ -361,26 +362,12 @@ public final class Verification implements AutoCloseable {
         }
 
         /** Counts those that dead letters explain. */
-        private Divergences kept() {
-            return new Divergences() {
-                @Override
-                public void begin(LaneConfig of, ComparedTable table) {}
-
-                @Override
-                public void found(Divergence divergence) {
-                    if (diverged.size() == MOST_DIVERGED || diverged.add(divergence.key())) {
-                        confirmed++;
-                        explained += parked.contains(divergence.key()) ? 1 : 0;
-                        divergences.found(divergence);
-                    }
-                }
-
-                @Override
-                public void end(TableComparison comparison) {}
-
-                @Override
-                public void endPartly() {}
-            };
+        private void found(Divergence divergence) {
+            if (diverged.size() == MOST_DIVERGED || diverged.add(divergence.key())) {
+                confirmed++;
+                explained += parked.contains(divergence.key()) ? 1 : 0;
+                divergences.found(divergence);
+            }
         }
 
         private void look() throws SQLException, Touches.Unknown {
@@ -398,7 +385,6 @@ public final class Verification implements AutoCloseable {
                 sourceShape = here;
                 targetShape = there;
             }
-            parked = parked(pair.target());
         }
 
         private TableShape shape(Connection side, TableId table, String role) throws SQLException, Touches.Unknown {

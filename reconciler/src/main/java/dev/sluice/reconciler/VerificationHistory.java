@@ -1,8 +1,9 @@
 package dev.sluice.reconciler;
 
+import dev.sluice.catalog.Catalog;
+import dev.sluice.schemas.TableId;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
-import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.sql.Timestamp;
@@ -22,13 +23,10 @@ final class VerificationHistory {
 
     /** Makes the table if it is missing; the schema is there. */
     static void createTable(Connection target) throws SQLException {
+        if (Catalog.isThere(target, new TableId("sluice", "verification"))) {
+            return;
+        }
         try (Statement create = target.createStatement()) {
-            try (ResultSet there = create.executeQuery("SELECT to_regclass('sluice.verification') IS NOT NULL")) {
-                there.next();
-                if (there.getBoolean(1)) {
-                    return;
-                }
-            }
             create.execute("SELECT pg_advisory_xact_lock(hashtextextended('sluice.tables', 0))");
             create.execute(
                     """

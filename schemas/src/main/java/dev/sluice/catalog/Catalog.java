@@ -89,6 +89,17 @@ public final class Catalog {
 
     private Catalog() {}
 
+    /** Whether a table is there, and the role may look into its schema. */
+    public static boolean isThere(Connection connection, TableId table) throws SQLException {
+        try (PreparedStatement ask = connection.prepareStatement("SELECT to_regclass(?) IS NOT NULL")) {
+            ask.setString(1, table.quoted());
+            try (ResultSet there = ask.executeQuery()) {
+                there.next();
+                return there.getBoolean(1);
+            }
+        }
+    }
+
     /**
      * The shapes of {@code ids}, in their order. Names that are missing, or are no table and no partitioned table
      * (views, foreign tables), are absent.

@@ -1,5 +1,6 @@
 package dev.sluice.divergence;
 
+import dev.sluice.catalog.Catalog;
 import dev.sluice.config.TableMapping;
 import dev.sluice.divergence.Divergence.Kind;
 import dev.sluice.schemas.TableId;
@@ -45,11 +46,7 @@ public final class DivergenceStore {
     }
 
     public static boolean isThere(Connection target) throws SQLException {
-        try (Statement ask = target.createStatement();
-                ResultSet there = ask.executeQuery("SELECT to_regclass('sluice.divergence') IS NOT NULL")) {
-            there.next();
-            return there.getBoolean(1);
-        }
+        return Catalog.isThere(target, new TableId("sluice", "divergence"));
     }
 
     /** Makes the table; the schema is there. One caller after the other: of two that make the same table the server refuses one. */
