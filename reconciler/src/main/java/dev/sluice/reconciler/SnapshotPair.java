@@ -27,11 +27,15 @@ import org.apache.kafka.common.TopicPartition;
  * pair.
  *
  * <p>The target is read first: what it has applied had been committed at the source before the source is read. The one
- * exception is a commit that waits for a standby: it is in the stream before anybody sees it; {@link Touches} finds these.
+ * exception is a commit that waits for a standby: it is in the stream before anybody sees it; {@link TouchLog} finds these. The
+ * source may be read from a physical standby of it: transactions have the same numbers there.
  *
  * <p>Threads: one at a time.
  */
 final class SnapshotPair implements AutoCloseable {
+    /** Begins the content of each marker. */
+    static final String FENCE = "verify ";
+
     private final Connection target;
     private final Connection source;
     private final Connection marker;
@@ -92,18 +96,27 @@ final class SnapshotPair implements AutoCloseable {
         readProgress();
         try (Statement statement = source.createStatement();
                 ResultSet row = statement.executeQuery(
-                        "SELECT pg_current_snapshot()::text, pg_current_wal_insert_lsn()::text, clock_timestamp()")) {
+                        """
+                        SELECT pg_current_snapshot()::text, clock_timestamp(),
+                          (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END)::text""")) {
             row.next();
             snapshot = SourceSnapshot.parse(row.getString(1));
-            position = Lsn.parse(row.getString(2));
-            at = row.getObject(3, OffsetDateTime.class).toInstant();
+            position = Lsn.parse(row.getString(3));
+            at = row.getObject(2, OffsetDateTime.class).toInstant();
         }
-        fence = "verify " + UUID.randomUUID();
+        fence = FENCE + UUID.randomUUID();
         try (PreparedStatement emit = marker.prepareStatement("SELECT pg_catalog.pg_logical_emit_message(true, ?, ?)")) {
             emit.setString(1, ControlRecord.MARKER_PREFIX);
             emit.setString(2, fence);
             emit.execute();
         }
+    }
+
+    /** Only the target's snapshot is let go and taken again: the target goes on to where the source was. */
+    void nextTarget(TableMapping table) throws SQLException {
+        target.rollback();
+        lock(target, table.target());
+        readProgress();
     }
 
     private static void lock(Connection side, TableId table) throws SQLException {

@@ -1,0 +1,243 @@
+package dev.sluice.reconciler;
+
+import dev.sluice.config.LaneConfig;
+import dev.sluice.config.TableMapping;
+import dev.sluice.divergence.Divergence;
+import dev.sluice.schemas.Lsn;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * One way through a table, from its lowest key to its highest, range by range; behind the last range the rows that were in flight.
+ *
+ * <p>The servers compute a {@link Digest} of each range; where these differ its rows are compared one by one in the same snapshots. A
+ * table whose key the servers may order differently, or that has none, is one range. Borders are only where to cut: rows that come or
+ * go meanwhile belong to one range or the other.
+ *
+ * <p>Threads: one at a time.
+ */
+final class TablePass {
+    /** About a second's work for a server. */
+    static final int RANGE_ROWS = 500_000;
+
+    private static final int FIRST_RANGE_ROWS = 50_000;
+    private static final int SHORTEST_RANGE_ROWS = 500;
+    private static final long RANGE_NANOS = TimeUnit.SECONDS.toNanos(1);
+
+    /** Looks at rows in flight, and how often the target is looked at in each. */
+    private static final int LOOKS = 20;
+
+    private static final int CHASES = 50;
+
+    private static final long PAUSE_MILLIS = 100;
+
+    /** Keys that are remembered; beyond these a row that is looked at twice counts twice. */
+    private static final int MOST_DIVERGED = 200_000;
+
+    private final TableMapping mapping;
+    private final LaneConfig lane;
+    private final Divergences divergences;
+    private final int mostRows;
+    private final long seed = ThreadLocalRandom.current().nextLong();
+    private final List<RowDifference> differences = new ArrayList<>();
+    /** Keys that are confirmed; a row may be looked at more than once. */
+    private final Set<List<String>> diverged = new HashSet<>();
+    /** To be looked at again. */
+    private final Set<List<String>> inFlight = new HashSet<>();
+
+    private Optional<ComparedTable> compared = Optional.empty();
+    private Instant at;
+    private Lsn position;
+    /** Where the next range begins; null at the beginning. */
+    private List<String> from;
+
+    private int rangeRows;
+    private boolean isThrough;
+    private int looks;
+    private boolean isDone;
+    private String unknown = "";
+    private long estimated;
+    private long rows;
+    private long confirmed;
+    private long explained;
+    private Set<List<String>> parked = Set.of();
+
+    /** @param mostRows of a range */
+    TablePass(TableMapping mapping, LaneConfig lane, Divergences divergences, int mostRows) {
+        this.mapping = mapping;
+        this.lane = lane;
+        this.divergences = divergences;
+        this.mostRows = mostRows;
+        this.rangeRows = Math.min(mostRows, FIRST_RANGE_ROWS);
+    }
+
+    TableMapping mapping() {
+        return mapping;
+    }
+
+    boolean isDone() {
+        return isDone;
+    }
+
+    /** Of the source, so far. */
+    long rows() {
+        return rows;
+    }
+
+    /** Rows of the source, as its statistics have it. */
+    long estimated() {
+        return estimated;
+    }
+
+    /** Nothing can be said; that is the result. */
+    void unknown(String reason) {
+        unknown = reason;
+        isDone = true;
+    }
+
+    void step(PairedTable table) throws SQLException, TouchLog.Unknown, InterruptedException {
+        if (!isThrough) {
+            table.look(() -> range(table));
+        } else if (!inFlight.isEmpty() && looks < LOOKS) {
+            looks++;
+            TimeUnit.MILLISECONDS.sleep(PAUSE_MILLIS);
+            int before = inFlight.size();
+            table.look(() -> {
+                requireSameColumns(table);
+                table.chase(inFlight, CHASES, keys -> compareRows(table, table.keys(keys), Set.of()));
+            });
+            looks = inFlight.size() < before ? 0 : looks;
+        }
+        if (isThrough && (inFlight.isEmpty() || looks == LOOKS)) {
+            end();
+        }
+    }
+
+    private void end() {
+        isDone = true;
+        if (inFlight.isEmpty()) {
+            divergences.end(new TableComparison(
+                    mapping.source(), mapping.target(), rows, rows, confirmed, 0, 0, List.copyOf(differences),
+                    compared.orElseThrow().notCompared()));
+        } else {
+            divergences.endPartly();
+        }
+    }
+
+    TableVerification result() {
+        if (!unknown.isEmpty()) {
+            return TableVerification.unknown(mapping.source(), unknown);
+        }
+        return new TableVerification(
+                mapping.source(),
+                "",
+                at,
+                position,
+                rows,
+                compared.orElseThrow().columns().size(),
+                compared.orElseThrow().notCompared(),
+                confirmed,
+                explained,
+                inFlight.size(),
+                List.copyOf(differences));
+    }
+
+    // ---- in a look
+
+    private void range(PairedTable table) throws SQLException, TouchLog.Unknown, PairedTable.Busy {
+        if (compared.isEmpty()) {
+            begin(table);
+        }
+        requireSameColumns(table);
+        long start = System.nanoTime();
+        KeyRange range = new KeyRange(from, border(table));
+        Set<List<String>> now = table.inFlight();
+        Optional<Long> same = table.rowsIfSame(range, now, seed);
+        rows += same.isPresent() ? same.get() : compareRows(table, range, now);
+        inFlight.addAll(now); // of other ranges too: they are looked at in any case
+        from = range.to();
+        isThrough = from == null;
+        adapt(System.nanoTime() - start);
+    }
+
+    private void requireSameColumns(PairedTable table) throws TouchLog.Unknown {
+        if (compared.orElseThrow() != table.compared()) {
+            throw new TouchLog.Unknown("its columns have changed meanwhile");
+        }
+    }
+
+    private void begin(PairedTable table) throws SQLException {
+        at = table.pair().at();
+        position = table.pair().position();
+        estimated = estimatedRows(table);
+        compared = Optional.of(table.compared());
+        divergences.begin(lane, table.compared());
+    }
+
+    /** Ranges of about a second, whatever the rows are like. */
+    private void adapt(long nanos) {
+        if (nanos > RANGE_NANOS) {
+            rangeRows = Math.max(SHORTEST_RANGE_ROWS, rangeRows / 2);
+        } else if (nanos < RANGE_NANOS / 3) {
+            rangeRows = Math.min(mostRows, rangeRows * 2);
+        }
+    }
+
+    private List<String> border(PairedTable table) throws SQLException {
+        if (!table.hasRanges()) {
+            return null;
+        }
+        String sql = table.compared().nextBorderSql(new KeyRange(from, null), rangeRows);
+        try (RowStream border = new RowStream(table.pair().source(), sql)) {
+            return border.hasRow() ? List.copyOf(border.key(table.compared().key().size())) : null;
+        }
+    }
+
+    private long estimatedRows(PairedTable table) throws SQLException {
+        try (PreparedStatement query = table.pair().source().prepareStatement(
+                """
+                SELECT greatest(0, sum(c.reltuples))::bigint FROM pg_class c
+                WHERE c.oid = to_regclass(?) OR c.oid IN (SELECT relid FROM pg_partition_tree(to_regclass(?)) WHERE isleaf)""")) {
+            query.setString(1, mapping.source().quoted());
+            query.setString(2, mapping.source().quoted());
+            try (ResultSet row = query.executeQuery()) {
+                row.next();
+                return row.getLong(1);
+            }
+        }
+    }
+
+    /** Gives the number of rows of the source. */
+    private long compareRows(PairedTable table, RowCondition condition, Set<List<String>> leftOut) throws SQLException {
+        parked = table.parked();
+        TableComparison comparison = table.compare(condition, leftOut, this::found);
+        if (!table.compared().hasKey()) {
+            confirmed += comparison.differenceCount();
+        }
+        for (RowDifference difference : comparison.differences()) {
+            boolean isListed = differences.stream().anyMatch(one -> one.key().equals(difference.key()));
+            if (!isListed && differences.size() < RowComparison.LISTED) {
+                differences.add(difference);
+            }
+        }
+        return comparison.sourceRows();
+    }
+
+    /** Counts those that dead letters explain. */
+    private void found(Divergence divergence) {
+        if (diverged.size() == MOST_DIVERGED || diverged.add(divergence.key())) {
+            confirmed++;
+            explained += parked.contains(divergence.key()) ? 1 : 0;
+            divergences.found(divergence);
+        }
+    }
+}
