@@ -6,10 +6,12 @@ import dev.sluice.config.TableMapping;
 import dev.sluice.schemas.Failure;
 import dev.sluice.schemas.Stop;
 import dev.sluice.schemas.TableId;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.UUID;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -167,6 +169,12 @@ public final class ComparedTable {
     /** Source columns, or target columns that are constant or computed, in the order in which the statements give them. */
     List<String> columns() {
         return pairs.stream().map(Pair::column).toList();
+    }
+
+    /** Another one if something else is compared, or otherwise. */
+    String digest() {
+        String all = sourceDigestSql(RowCondition.ALL, 0) + targetDigestSql(RowCondition.ALL, 0);
+        return UUID.nameUUIDFromBytes(all.getBytes(StandardCharsets.UTF_8)).toString();
     }
 
     List<String> notCompared() {

@@ -2,16 +2,17 @@ package dev.sluice.reconciler;
 
 import dev.sluice.config.LaneConfig;
 import dev.sluice.divergence.Divergence;
+import java.time.OffsetDateTime;
 
 /** Takes the rows that differ, table after table, as they are found. */
 public interface Divergences {
     /** For whom the report is enough. */
     Divergences NOT_KEPT = new Divergences() {
         @Override
-        public void begin(LaneConfig lane, ComparedTable table) {}
+        public void begin(LaneConfig lane, ComparedTable table, OffsetDateTime pass) {}
 
         @Override
-        public void found(Divergence divergence) {}
+        public void found(Divergence divergence, OffsetDateTime seen) {}
 
         @Override
         public void end(TableComparison comparison) {}
@@ -20,10 +21,15 @@ public interface Divergences {
         public void endPartly() {}
     };
 
-    void begin(LaneConfig lane, ComparedTable table);
+    /** @param pass the target's clock before the table's first snapshot */
+    void begin(LaneConfig lane, ComparedTable table, OffsetDateTime pass);
 
-    /** A row of a table that has a key. */
-    void found(Divergence divergence);
+    /**
+     * A row of a table that has a key.
+     *
+     * @param seen the target's clock before the snapshot in which it was found
+     */
+    void found(Divergence divergence, OffsetDateTime seen);
 
     /** The whole table has been compared. */
     void end(TableComparison comparison);

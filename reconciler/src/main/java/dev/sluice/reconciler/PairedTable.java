@@ -114,9 +114,14 @@ final class PairedTable {
 
     // ---- in a look
 
+    /** What says nothing now, of all tables of the lane. */
+    InFlight inFlightInStream() throws TouchLog.Unknown {
+        return sides.touches().between(sides.pair());
+    }
+
     /** Rows that say nothing now, by their keys. */
     Set<List<String>> inFlight() throws TouchLog.Unknown, Busy {
-        InFlight now = sides.touches().between(sides.pair());
+        InFlight now = inFlightInStream();
         Set<String> touched = now.keys(source());
         if (now.isWhole(source()) || !compared().hasKey() && !touched.isEmpty()) {
             throw new Busy("rows of it that cannot be told apart are in flight each time it is looked at");

@@ -8,6 +8,7 @@ import dev.sluice.process.StopSignal;
 import dev.sluice.schemas.Stop;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -19,7 +20,9 @@ import picocli.CommandLine.Spec;
 @Command(
         name = "reconcile",
         description = {
-            "Verifies every table once in a period, and those that are not in sync a hundred times as often, until it is stopped.",
+            "Verifies, until it is stopped: each row soon after it has changed, and every table once in a period; tables that are not in sync"
+                    + " a hundred times as often.",
+            "How much of the databases it takes stands under verify in the configuration.",
             "What it finds stands in sluice.verification and sluice.divergence of the target, and in its log."
         },
         mixinStandardHelpOptions = true)
@@ -36,8 +39,8 @@ public final class ReconcileCommand implements Callable<Integer> {
     @Option(
             names = "--every",
             paramLabel = "PERIOD",
-            defaultValue = "24h",
-            description = "How often each table is verified, as 30m, 24h or 7d (default: ${DEFAULT-VALUE}).")
+            defaultValue = "",
+            description = "How often each table is verified, as 30m, 24h or 7d (default: verify.every of the configuration).")
     private String period;
 
     @Spec
@@ -45,17 +48,21 @@ public final class ReconcileCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
-        Duration every;
+        Optional<Duration> every = period.isEmpty() ? Optional.empty() : Optional.of(every());
+        return Processes.run("reconcile", file, (config, stop) -> run(every.map(config::verifyingEvery).orElse(config), stop));
+    }
+
+    private Duration every() {
         try {
-            every = Units.duration(period);
+            Duration every = Units.duration(period);
+            if (every.compareTo(SHORTEST) >= 0) {
+                return every;
+            }
         } catch (IllegalArgumentException e) {
             throw new ParameterException(spec.commandLine(), "--every: " + e.getMessage(), e);
         }
-        if (every.compareTo(SHORTEST) < 0) {
-            throw new ParameterException(
-                    spec.commandLine(), "--every: must be at least %s, was %s".formatted(Units.print(SHORTEST), period));
-        }
-        return Processes.run("reconcile", file, (config, stop) -> run(config, every, stop));
+        throw new ParameterException(
+                spec.commandLine(), "--every: must be at least %s, was %s".formatted(Units.print(SHORTEST), period));
     }
 
     /**
@@ -63,8 +70,8 @@ public final class ReconcileCommand implements Callable<Integer> {
      *
      * @throws dev.sluice.schemas.Failure.Fatal if a person is needed
      */
-    public static Stop run(PipelineConfig config, Duration every, StopSignal stop) {
-        LaneThreads.run(config, "reconcile", stop, lane -> new ReconcileLane(config, lane, every, stop).run());
+    public static Stop run(PipelineConfig config, StopSignal stop) {
+        LaneThreads.run(config, "reconcile", stop, lane -> new ReconcileLane(config, lane, stop).run());
         return Stop.CLEAN;
     }
 }

@@ -6,14 +6,19 @@ import dev.sluice.config.DatabaseConfig;
 import dev.sluice.config.LaneConfig;
 import dev.sluice.config.PipelineConfig;
 import dev.sluice.config.TableMapping;
+import dev.sluice.divergence.Divergence;
 import dev.sluice.schemas.Failure;
 import dev.sluice.schemas.Stop;
 import dev.sluice.schemas.TableId;
 import java.sql.Connection;
+import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.sql.Statement;
+import java.time.OffsetDateTime;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Consumer;
 
 /**
  * Compares every mapped table of both databases row by row and column by column, with nothing rounded.
@@ -53,6 +58,7 @@ public final class RowComparison {
                     Catalog.read(source, mappings.stream().map(TableMapping::source).toList());
             Map<TableId, TableShape> targets =
                     Catalog.read(target, mappings.stream().map(TableMapping::target).toList());
+            OffsetDateTime began = beginning(target);
             List<TableComparison> tables = new ArrayList<>();
             for (LaneConfig lane : config.lanes()) {
                 for (TableMapping mapping : lane.tables()) {
@@ -60,8 +66,8 @@ public final class RowComparison {
                     TableShape there = shape(targets, mapping.target(), config.target());
                     ComputedPairs computed = ComputedPairs.read(config, mapping, here, there);
                     ComparedTable table = new ComparedTable(mapping, here, there, computed);
-                    divergences.begin(lane, table);
-                    TableComparison comparison = compare(table, source, target, divergences);
+                    divergences.begin(lane, table, began);
+                    TableComparison comparison = compare(table, source, target, one -> divergences.found(one, began));
                     divergences.end(comparison);
                     tables.add(comparison);
                 }
@@ -72,11 +78,20 @@ public final class RowComparison {
         }
     }
 
-    private static TableComparison compare(ComparedTable table, Connection source, Connection target, Divergences divergences)
+    private static TableComparison compare(ComparedTable table, Connection source, Connection target, Consumer<Divergence> found)
             throws SQLException {
         try (RowStream here = new RowStream(source, table.sourceSql());
                 RowStream there = new RowStream(target, table.targetSql())) {
-            return new TableMerge(table, here, there, divergences::found).run();
+            return new TableMerge(table, here, there, found).run();
+        }
+    }
+
+    /** The target's clock when its transaction began. */
+    private static OffsetDateTime beginning(Connection target) throws SQLException {
+        try (Statement statement = target.createStatement();
+                ResultSet now = statement.executeQuery("SELECT now()")) {
+            now.next();
+            return now.getObject(1, OffsetDateTime.class);
         }
     }
 

@@ -46,6 +46,7 @@ final class SnapshotPair implements AutoCloseable {
     private SourceSnapshot snapshot;
     private Lsn position;
     private Instant at;
+    private OffsetDateTime targetAt;
     private String fence;
 
     private SnapshotPair(Connection target, Connection source, Connection marker, String lane) {
@@ -60,7 +61,7 @@ final class SnapshotPair implements AutoCloseable {
         List<Connection> opened = new ArrayList<>();
         try {
             opened.add(Snapshots.open(config.target()));
-            opened.add(Snapshots.open(config.source()));
+            opened.add(Snapshots.open(config.comparedSource()));
             for (Connection side : opened) {
                 try (Statement set = side.createStatement()) {
                     set.execute("SET lock_timeout = '2s'");
@@ -132,16 +133,15 @@ final class SnapshotPair implements AutoCloseable {
     }
 
     private void readProgress() throws SQLException {
-        epoch = 0;
-        seq = 0;
         offsets.clear();
-        try (PreparedStatement query = target.prepareStatement("SELECT epoch, seq FROM sluice.progress WHERE lane = ?")) {
+        try (PreparedStatement query = target.prepareStatement(
+                "SELECT now(), p.epoch, p.seq FROM (SELECT) AS one LEFT JOIN sluice.progress AS p ON p.lane = ?")) {
             query.setString(1, lane);
             try (ResultSet row = query.executeQuery()) {
-                if (row.next()) {
-                    epoch = row.getLong(1);
-                    seq = row.getLong(2);
-                }
+                row.next();
+                targetAt = row.getObject(1, OffsetDateTime.class);
+                epoch = row.getLong(2);
+                seq = row.getLong(3);
             }
         }
         try (PreparedStatement query = target.prepareStatement(
@@ -189,6 +189,11 @@ final class SnapshotPair implements AutoCloseable {
     /** The source's clock. */
     Instant at() {
         return at;
+    }
+
+    /** The target's clock, just before its snapshot was taken. */
+    OffsetDateTime targetAt() {
+        return targetAt;
     }
 
     /** The content of a marker that comes after everything that the source's snapshot sees. */

@@ -35,7 +35,10 @@ final class StoredDivergences implements Divergences, AutoCloseable {
     private Optional<Connection> connection = Optional.empty();
     private Optional<String> trouble = Optional.empty();
     private boolean isThere;
+    /** Of the table. */
     private OffsetDateTime pass;
+    /** Of the batch. */
+    private OffsetDateTime seen;
     private DivergenceStore store;
     private ComparedTable table;
     private long kept;
@@ -53,7 +56,7 @@ final class StoredDivergences implements Divergences, AutoCloseable {
         this.mostKeys = mostKeys;
     }
 
-    /** Begins a pass; to be called before anything is read. */
+    /** For any number of tables. */
     static StoredDivergences open(PipelineConfig config, int mostKeys) {
         StoredDivergences divergences = new StoredDivergences(config, mostKeys);
         divergences.connect();
@@ -73,12 +76,13 @@ final class StoredDivergences implements Divergences, AutoCloseable {
         }
         write(to -> {
             isThere = DivergenceStore.isThere(to);
-            pass = DivergenceStore.begin(to);
+            DivergenceStore.forgetOld(to);
         });
     }
 
     @Override
-    public void begin(LaneConfig lane, ComparedTable compared) {
+    public void begin(LaneConfig lane, ComparedTable compared, OffsetDateTime began) {
+        pass = began;
         store = new DivergenceStore(config.nameInTarget(lane));
         table = compared;
         batch.clear();
@@ -86,7 +90,11 @@ final class StoredDivergences implements Divergences, AutoCloseable {
     }
 
     @Override
-    public void found(Divergence divergence) {
+    public void found(Divergence divergence, OffsetDateTime at) {
+        if (!at.equals(seen)) {
+            flush();
+            seen = at;
+        }
         if (kept < mostKeys) {
             kept++;
             batch.add(divergence);
@@ -102,7 +110,7 @@ final class StoredDivergences implements Divergences, AutoCloseable {
                 if (!isThere) {
                     DivergenceStore.createTable(to);
                 }
-                store.seen(to, table.mapping(), batch, pass);
+                store.seen(to, table.mapping(), batch, seen);
             });
             isThere = true;
             batch.clear();

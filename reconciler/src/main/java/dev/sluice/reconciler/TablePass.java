@@ -8,6 +8,8 @@ import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.time.Instant;
+import java.time.OffsetDateTime;
+import java.time.ZoneOffset;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
@@ -38,6 +40,9 @@ final class TablePass {
 
     private static final int CHASES = 50;
 
+    /** Looks behind each range, before the next. */
+    private static final int LOOKS_BETWEEN = 3;
+
     private static final long PAUSE_MILLIS = 100;
 
     /** Keys that are remembered; beyond these a row that is looked at twice counts twice. */
@@ -47,6 +52,7 @@ final class TablePass {
     private final LaneConfig lane;
     private final Divergences divergences;
     private final int mostRows;
+    private final Earlier earlier;
     private final long seed = ThreadLocalRandom.current().nextLong();
     private final List<RowDifference> differences = new ArrayList<>();
     /** Keys that are confirmed; a row may be looked at more than once. */
@@ -57,6 +63,12 @@ final class TablePass {
     private Optional<ComparedTable> compared = Optional.empty();
     private Instant at;
     private Lsn position;
+    private OffsetDateTime began;
+    /** While rows of it are in flight. */
+    private Optional<Range> last = Optional.empty();
+    private Optional<RangeLedger.Range> done = Optional.empty();
+    private int ranges;
+    private long resumedConfirmed;
     /** Where the next range begins; null at the beginning. */
     private List<String> from;
 
@@ -71,12 +83,21 @@ final class TablePass {
     private long explained;
     private Set<List<String>> parked = Set.of();
 
+    /** Where a pass that was cut off has left its ranges. */
+    interface Earlier {
+        Earlier NONE = columns -> List.of();
+
+        /** @param columns a digest of what is compared */
+        List<RangeLedger.Range> ranges(String columns);
+    }
+
     /** @param mostRows of a range */
-    TablePass(TableMapping mapping, LaneConfig lane, Divergences divergences, int mostRows) {
+    TablePass(TableMapping mapping, LaneConfig lane, Divergences divergences, int mostRows, Earlier earlier) {
         this.mapping = mapping;
         this.lane = lane;
         this.divergences = divergences;
         this.mostRows = mostRows;
+        this.earlier = earlier;
         this.rangeRows = Math.min(mostRows, FIRST_RANGE_ROWS);
     }
 
@@ -104,30 +125,69 @@ final class TablePass {
         isDone = true;
     }
 
+    /** The target's clock before the first snapshot; null before the first step. */
+    OffsetDateTime began() {
+        return began;
+    }
+
+    /** A digest of what is compared. */
+    String columns() {
+        return compared.orElseThrow().digest();
+    }
+
+    /** Number of ranges so far. */
+    int ranges() {
+        return ranges;
+    }
+
+    /** The range that was finished by the last step, once. */
+    Optional<RangeLedger.Range> takeDone() {
+        Optional<RangeLedger.Range> taken = done;
+        done = Optional.empty();
+        return taken;
+    }
+
+    /** The next range, or another look at rows that were in flight in the last one. */
     void step(PairedTable table) throws SQLException, TouchLog.Unknown, InterruptedException {
-        if (!isThrough) {
+        if (last.isPresent()) {
+            lookAgain(table);
+        } else {
             table.look(() -> range(table));
-        } else if (!inFlight.isEmpty() && looks < LOOKS) {
-            looks++;
-            TimeUnit.MILLISECONDS.sleep(PAUSE_MILLIS);
-            int before = inFlight.size();
-            table.look(() -> {
-                requireSameColumns(table);
-                table.chase(inFlight, CHASES, keys -> compareRows(table, table.keys(keys), Set.of()));
-            });
-            looks = inFlight.size() < before ? 0 : looks;
         }
-        if (isThrough && (inFlight.isEmpty() || looks == LOOKS)) {
-            end();
+        if (inFlight.isEmpty() || looks == (isThrough ? LOOKS : LOOKS_BETWEEN)) {
+            finishRange(last.orElseThrow());
+            last = Optional.empty();
+            if (isThrough) {
+                end();
+            }
         }
     }
+
+    private void lookAgain(PairedTable table) throws SQLException, TouchLog.Unknown, InterruptedException {
+        looks++;
+        TimeUnit.MILLISECONDS.sleep(PAUSE_MILLIS);
+        int before = inFlight.size();
+        table.look(() -> {
+            requireSameColumns(table);
+            table.chase(inFlight, CHASES, keys -> compareRows(table, table.keys(keys), Set.of()));
+        });
+        looks = isThrough && inFlight.size() < before ? 0 : looks;
+    }
+
+    private void finishRange(Range range) {
+        ranges++;
+        done = Optional.of(new RangeLedger.Range(began, range.keys(), range.at(), range.position(), rows - range.rows(),
+                confirmed - range.confirmed(), explained - range.explained(), inFlight.size()));
+    }
+
+    /** A range that was compared, with the counts before it. */
+    private record Range(KeyRange keys, OffsetDateTime at, Lsn position, long rows, long confirmed, long explained) {}
 
     private void end() {
         isDone = true;
         if (inFlight.isEmpty()) {
-            divergences.end(new TableComparison(
-                    mapping.source(), mapping.target(), rows, rows, confirmed, 0, 0, List.copyOf(differences),
-                    compared.orElseThrow().notCompared()));
+            divergences.end(new TableComparison(mapping.source(), mapping.target(), rows, rows, confirmed - resumedConfirmed, 0, 0,
+                    List.copyOf(differences), compared.orElseThrow().notCompared()));
         } else {
             divergences.endPartly();
         }
@@ -157,13 +217,16 @@ final class TablePass {
         if (compared.isEmpty()) {
             begin(table);
         }
+        looks = 0;
         requireSameColumns(table);
         long start = System.nanoTime();
         KeyRange range = new KeyRange(from, border(table));
+        Range before = new Range(range, table.pair().at().atOffset(ZoneOffset.UTC), table.pair().position(), rows, confirmed, explained);
         Set<List<String>> now = table.inFlight();
         Optional<Long> same = table.rowsIfSame(range, now, seed);
         rows += same.isPresent() ? same.get() : compareRows(table, range, now);
         inFlight.addAll(now); // of other ranges too: they are looked at in any case
+        last = Optional.of(before);
         from = range.to();
         isThrough = from == null;
         adapt(System.nanoTime() - start);
@@ -176,11 +239,29 @@ final class TablePass {
     }
 
     private void begin(PairedTable table) throws SQLException {
-        at = table.pair().at();
-        position = table.pair().position();
         estimated = estimatedRows(table);
         compared = Optional.of(table.compared());
-        divergences.begin(lane, table.compared());
+        List<RangeLedger.Range> known = table.hasRanges() ? earlier.ranges(columns()) : List.of();
+        at = table.pair().at();
+        position = table.pair().position();
+        began = table.pair().targetAt();
+        if (!known.isEmpty()) {
+            resume(known);
+        }
+        divergences.begin(lane, table.compared(), began);
+    }
+
+    private void resume(List<RangeLedger.Range> known) {
+        RangeLedger.Range first = known.get(0);
+        at = first.at().toInstant();
+        position = first.position();
+        began = first.pass();
+        from = known.get(known.size() - 1).range().to();
+        ranges = known.size();
+        rows = known.stream().mapToLong(RangeLedger.Range::rows).sum();
+        confirmed = known.stream().mapToLong(RangeLedger.Range::confirmed).sum();
+        explained = known.stream().mapToLong(RangeLedger.Range::explained).sum();
+        resumedConfirmed = confirmed;
     }
 
     /** Ranges of about a second, whatever the rows are like. */
@@ -219,7 +300,8 @@ final class TablePass {
     /** Gives the number of rows of the source. */
     private long compareRows(PairedTable table, RowCondition condition, Set<List<String>> leftOut) throws SQLException {
         parked = table.parked();
-        TableComparison comparison = table.compare(condition, leftOut, this::found);
+        TableComparison comparison =
+                table.compare(condition, leftOut, divergence -> found(divergence, table.pair().targetAt()));
         if (!table.compared().hasKey()) {
             confirmed += comparison.differenceCount();
         }
@@ -233,11 +315,11 @@ final class TablePass {
     }
 
     /** Counts those that dead letters explain. */
-    private void found(Divergence divergence) {
+    private void found(Divergence divergence, OffsetDateTime seen) {
         if (diverged.size() == MOST_DIVERGED || diverged.add(divergence.key())) {
             confirmed++;
             explained += parked.contains(divergence.key()) ? 1 : 0;
-            divergences.found(divergence);
+            divergences.found(divergence, seen);
         }
     }
 }

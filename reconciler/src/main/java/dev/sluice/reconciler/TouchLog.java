@@ -81,6 +81,8 @@ final class TouchLog implements AutoCloseable {
     private long appliedBefore;
     /** All numbers up to it have been read, or had been applied when the reading began. */
     private long readTo;
+    /** Where that was. */
+    private long begunBehind;
     /** Those behind it that have been read: bit 0 is {@code readTo + 1}. */
     private BitSet ahead = new BitSet();
     /** A record of a later numbering has been met. */
@@ -98,7 +100,7 @@ final class TouchLog implements AutoCloseable {
             public void gap() {}
         };
 
-        /** Of every event as it is read, in no order; of some more than once. */
+        /** Of every event behind the place where reading began, as it is read: in no order, of some more than once. */
         void touched(Touch touch);
 
         /** There are events that it was not told of, and will not be. */
@@ -167,6 +169,10 @@ final class TouchLog implements AutoCloseable {
         }
     }
 
+    boolean isFollowing() {
+        return isFollowing;
+    }
+
     /** Where another log may begin that is to be told of everything that this one has not been; empty if it does not follow. */
     Optional<Start> position() {
         if (!isFollowing) {
@@ -223,6 +229,7 @@ final class TouchLog implements AutoCloseable {
         isOver = false;
         epoch = numbering;
         readTo = behind;
+        begunBehind = behind;
         appliedBefore = behind;
         from.forEach((partition, offset) -> {
             consumer.seek(partition, offset);
@@ -314,7 +321,9 @@ final class TouchLog implements AutoCloseable {
             firstXids.computeIfPresent(partition, (p, first) -> first.isPresent() ? first : Optional.of(xid));
             Touch touch = new Touch(seq, xid, table, record.key() == null ? "" : text(record.key()), oldKey);
             kept.add(touch);
-            listener.touched(touch);
+            if (seq > begunBehind) {
+                listener.touched(touch);
+            }
         }
         return true;
     }

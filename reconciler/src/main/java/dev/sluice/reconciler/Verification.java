@@ -62,7 +62,7 @@ public final class Verification implements AutoCloseable {
      * @throws Failure.Fatal if a table or column is missing, or may not be read
      */
     public TableVerification verify(TableMapping mapping, Divergences divergences, Progress progress) throws InterruptedException {
-        TablePass pass = pass(mapping, divergences);
+        TablePass pass = pass(mapping, divergences, TablePass.Earlier.NONE);
         while (!pass.isDone()) {
             step(pass);
             progress.at(mapping.source(), pass.rows(), pass.estimated());
@@ -71,8 +71,8 @@ public final class Verification implements AutoCloseable {
     }
 
     /** A pass over a table; it is done in steps. */
-    TablePass pass(TableMapping mapping, Divergences divergences) {
-        return new TablePass(mapping, lane, divergences, rangeRows);
+    TablePass pass(TableMapping mapping, Divergences divergences, TablePass.Earlier earlier) {
+        return new TablePass(mapping, lane, divergences, rangeRows, earlier);
     }
 
     /**

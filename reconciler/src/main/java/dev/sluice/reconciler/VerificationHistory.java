@@ -4,10 +4,14 @@ import dev.sluice.catalog.Catalog;
 import dev.sluice.schemas.TableId;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
+import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.sql.Timestamp;
 import java.sql.Types;
+import java.time.Duration;
+import java.time.OffsetDateTime;
+import java.util.Optional;
 
 /**
  * What verifications have found, in {@code sluice.verification} of the target; kept for {@value #KEPT_DAYS} days.
@@ -23,7 +27,7 @@ final class VerificationHistory {
 
     /** Makes the table if it is missing; the schema is there. */
     static void createTable(Connection target) throws SQLException {
-        if (Catalog.isThere(target, new TableId("sluice", "verification"))) {
+        if (Catalog.isThere(target, new TableId("sluice", "verified_through"))) {
             return;
         }
         try (Statement create = target.createStatement()) {
@@ -44,12 +48,47 @@ final class VerificationHistory {
                       in_flight bigint NOT NULL,
                       finished_at timestamptz NOT NULL DEFAULT clock_timestamp()
                     )""");
+            create.execute(
+                    """
+                    ALTER TABLE sluice.verification
+                      ADD COLUMN IF NOT EXISTS began_at timestamptz,
+                      ADD COLUMN IF NOT EXISTS columns_compared integer,
+                      ADD COLUMN IF NOT EXISTS columns_not_compared text[]""");
+            create.execute(
+                    """
+                    CREATE VIEW sluice.verified_through AS
+                    SELECT DISTINCT ON (lane, source_schema, source_table) lane, source_schema, source_table,
+                      max(as_of) FILTER (WHERE verdict = 'IN SYNC') OVER one AS verified_through,
+                      verdict AS last_verdict, finished_at AS last_finished_at,
+                      cardinality(columns_not_compared) AS columns_not_compared
+                    FROM sluice.verification
+                    WINDOW one AS (PARTITION BY lane, source_schema, source_table)
+                    ORDER BY lane, source_schema, source_table, id DESC""");
             create.execute("CREATE INDEX IF NOT EXISTS verification_table"
                     + " ON sluice.verification (lane, source_schema, source_table, id)");
         }
     }
 
-    static void save(Connection target, String lane, TableVerification found) throws SQLException {
+    /** How long ago the table was verified, if it was in sync. */
+    static Optional<Duration> sinceVerified(Connection target, String lane, TableId source) throws SQLException {
+        if (!Catalog.isThere(target, new TableId("sluice", "verification"))) {
+            return Optional.empty();
+        }
+        try (PreparedStatement query = target.prepareStatement(
+                """
+                SELECT extract(epoch FROM clock_timestamp() - finished_at)::bigint, verdict = 'IN SYNC' FROM sluice.verification
+                WHERE lane = ? AND source_schema = ? AND source_table = ? ORDER BY id DESC LIMIT 1""")) {
+            query.setString(1, lane);
+            query.setString(2, source.schema());
+            query.setString(3, source.table());
+            try (ResultSet row = query.executeQuery()) {
+                return row.next() && row.getBoolean(2) ? Optional.of(Duration.ofSeconds(row.getLong(1))) : Optional.empty();
+            }
+        }
+    }
+
+    /** @param began the target's clock; null if nothing was read */
+    static void save(Connection target, String lane, TableVerification found, OffsetDateTime began) throws SQLException {
         try (Statement forget = target.createStatement()) {
             forget.execute(
                     "DELETE FROM sluice.verification WHERE finished_at < now() - interval '%d days'".formatted(KEPT_DAYS));
@@ -57,8 +96,8 @@ final class VerificationHistory {
         try (PreparedStatement insert = target.prepareStatement(
                 """
                 INSERT INTO sluice.verification (lane, source_schema, source_table, verdict, as_of, source_position,
-                  row_count, confirmed, explained, in_flight)
-                VALUES (?, ?, ?, ?, ?, ?::pg_lsn, ?, ?, ?, ?)""")) {
+                  row_count, confirmed, explained, in_flight, began_at, columns_compared, columns_not_compared)
+                VALUES (?, ?, ?, ?, ?, ?::pg_lsn, ?, ?, ?, ?, ?, ?, ?)""")) {
             insert.setString(1, lane);
             insert.setString(2, found.source().schema());
             insert.setString(3, found.source().table());
@@ -74,6 +113,9 @@ final class VerificationHistory {
             insert.setLong(8, found.confirmed());
             insert.setLong(9, found.explained());
             insert.setLong(10, found.inFlight());
+            insert.setObject(11, began, Types.TIMESTAMP_WITH_TIMEZONE);
+            insert.setInt(12, found.compared());
+            insert.setArray(13, target.createArrayOf("text", found.notCompared().toArray()));
             insert.executeUpdate();
         }
     }

@@ -18,6 +18,7 @@ import dev.sluice.schemas.TableId;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.sql.Connection;
+import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.time.OffsetDateTime;
@@ -167,10 +168,10 @@ class DivergenceStoreIT {
         Divergence two = new Divergence(Kind.EXTRA, List.of("2", "x"), List.of());
         try (Connection connection = Databases.connect(server.config("target", "target"), "test")) {
             DivergenceStore.createTable(connection);
-            OffsetDateTime first = DivergenceStore.begin(connection);
+            OffsetDateTime first = clock(connection);
             store.seen(connection, mapping, List.of(one), first);
-            OffsetDateTime earlier = DivergenceStore.begin(connection);
-            OffsetDateTime later = DivergenceStore.begin(connection);
+            OffsetDateTime earlier = clock(connection);
+            OffsetDateTime later = clock(connection);
 
             store.seen(connection, mapping, List.of(two), later);
             assertThat(store.closeUnseen(connection, mapping.source(), later, 10)).isEqualTo(1);
@@ -179,6 +180,14 @@ class DivergenceStoreIT {
 
             assertThat(store.open(connection, mapping.source())).containsExactly(two);
             assertThat(store.open(connection)).containsExactlyEntriesOf(Map.of(mapping.source(), 1L));
+        }
+    }
+
+    private static OffsetDateTime clock(Connection connection) throws SQLException {
+        try (Statement statement = connection.createStatement();
+                ResultSet now = statement.executeQuery("SELECT clock_timestamp()")) {
+            now.next();
+            return now.getObject(1, OffsetDateTime.class);
         }
     }
 

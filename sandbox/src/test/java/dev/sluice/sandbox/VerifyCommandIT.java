@@ -131,7 +131,7 @@ class VerifyCommandIT {
             pipeline.onSource("INSERT INTO person VALUES (1, 'a'), (2, 'b')");
             pipeline.awaitCaughtUp();
             CompletableFuture<Stop> reconciler =
-                    CompletableFuture.supplyAsync(() -> ReconcileCommand.run(pipeline.config(), Duration.ofSeconds(2), stop));
+                    CompletableFuture.supplyAsync(() -> ReconcileCommand.run(pipeline.config().verifyingEvery(Duration.ofSeconds(2)), stop));
 
             awaitVerdict(pipeline, "IN SYNC");
             pipeline.onTarget("UPDATE person SET name = 'x' WHERE id = 2");

@@ -16,6 +16,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
@@ -70,7 +71,8 @@ public final class ConfigReader {
         CaptureConfig capture = capture(root.section("capture"));
         ApplyConfig apply = apply(root.section("apply"), target);
         Backfill backfill = root.oneOf("backfill", Backfill.AUTO);
-        return new PipelineConfig(name, source, target, kafka, lanes, capture, apply, backfill);
+        VerifyConfig verify = verify(root.section("verify"), source);
+        return new PipelineConfig(name, source, target, kafka, lanes, capture, apply, backfill, verify);
     }
 
     private static DatabaseConfig database(String role, ConfigSection section) {
@@ -151,6 +153,22 @@ public final class ConfigReader {
                 section.integer("deadLettersPerMinute", 100, 0, 10_000_000));
         section.reportUnknown();
         return apply;
+    }
+
+    private static VerifyConfig verify(ConfigSection section, DatabaseConfig source) {
+        String host = section.text("standbyHost", "");
+        int port = section.integer("standbyPort", source.port(), 1, 65_535);
+        if (host.isEmpty() && section.has("standbyPort")) {
+            section.problem("standbyPort", "belongs to verify.standbyHost, which is missing; set both or none");
+        }
+        VerifyConfig verify = new VerifyConfig(
+                section.duration("every", VerifyConfig.DEFAULT.every(), Duration.ofSeconds(10), Duration.ofDays(365)),
+                section.integer("sharePercent", VerifyConfig.DEFAULT.sharePercent(), 1, 100),
+                section.integer("rowsPerSecond", VerifyConfig.DEFAULT.rowsPerSecond(), 0, 1_000_000_000),
+                section.integer("pauseAboveSessions", VerifyConfig.DEFAULT.pauseAboveSessions(), 0, 1_000_000),
+                host.isEmpty() ? Optional.empty() : Optional.of(source.at(host, port)));
+        section.reportUnknown();
+        return verify;
     }
 
     private static JsonNode parse(Path file) {

@@ -19,6 +19,11 @@ public record DatabaseConfig(
         String sslMode,
         Map<String, String> properties) {
 
+    /** The same database on another server. */
+    public DatabaseConfig at(String otherHost, int otherPort) {
+        return new DatabaseConfig(role, otherHost, otherPort, database, user, password, sslMode, properties);
+    }
+
     /** {@code host:port/database}, for messages. */
     public String address() {
         return host + ":" + port + "/" + database;

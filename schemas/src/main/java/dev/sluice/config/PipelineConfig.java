@@ -1,6 +1,7 @@
 package dev.sluice.config;
 
 import dev.sluice.schemas.TopicNames;
+import java.time.Duration;
 import java.util.List;
 
 /**
@@ -16,7 +17,8 @@ public record PipelineConfig(
         List<LaneConfig> lanes,
         CaptureConfig capture,
         ApplyConfig apply,
-        Backfill backfill) {
+        Backfill backfill,
+        VerifyConfig verify) {
 
     /** What happens with rows that are there before the lane is. */
     public enum Backfill {
@@ -24,6 +26,18 @@ public record PipelineConfig(
         AUTO,
         /** They are read when somebody asks for it. */
         NONE
+    }
+
+    public PipelineConfig(
+            String name,
+            DatabaseConfig source,
+            DatabaseConfig target,
+            KafkaConfig kafka,
+            List<LaneConfig> lanes,
+            CaptureConfig capture,
+            ApplyConfig apply,
+            Backfill backfill) {
+        this(name, source, target, kafka, lanes, capture, apply, backfill, VerifyConfig.DEFAULT);
     }
 
     /** Without a backfill. */
@@ -41,6 +55,20 @@ public record PipelineConfig(
     /** The lane's name in the target, where several pipelines may meet. */
     public String nameInTarget(LaneConfig lane) {
         return name + "." + lane.name();
+    }
+
+    public PipelineConfig verifying(VerifyConfig otherwise) {
+        return new PipelineConfig(name, source, target, kafka, lanes, capture, apply, backfill, otherwise);
+    }
+
+    public PipelineConfig verifyingEvery(Duration period) {
+        return verifying(new VerifyConfig(
+                period, verify.sharePercent(), verify.rowsPerSecond(), verify.pauseAboveSessions(), verify.standby()));
+    }
+
+    /** The database that is compared with the target: the source, or a standby of it. */
+    public DatabaseConfig comparedSource() {
+        return verify.standby().orElse(source);
     }
 
     public TopicNames topics() {

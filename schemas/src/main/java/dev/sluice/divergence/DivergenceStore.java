@@ -11,6 +11,7 @@ import java.sql.SQLException;
 import java.sql.Statement;
 import java.time.OffsetDateTime;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -22,8 +23,8 @@ import java.util.Map;
  * other values. One is closed by a later comparison that finds its row equal, and opened again by one that does not; what is
  * closed stays for {@value #KEPT_DAYS} days.
  *
- * <p>A pass is one comparison of both databases; it is named by the target's time before its snapshots. What an earlier pass has
- * to say behind a later one changes nothing.
+ * <p>A pass is one comparison of a table; it is named by the target's time before its first snapshot, and what it finds by the time
+ * before the snapshot in which it was found. What was seen earlier changes nothing if it is said behind what was seen later.
  *
  * <p>Every method runs in the caller's transaction.
  *
@@ -74,21 +75,21 @@ public final class DivergenceStore {
         }
     }
 
-    /** Begins a pass, and forgets what was closed long ago if the table is there. */
-    public static OffsetDateTime begin(Connection target) throws SQLException {
-        try (Statement statement = target.createStatement()) {
-            if (isThere(target)) {
-                statement.execute("DELETE FROM sluice.divergence WHERE closed_at < now() - interval '%d days'".formatted(KEPT_DAYS));
-            }
-            try (ResultSet now = statement.executeQuery("SELECT clock_timestamp()")) {
-                now.next();
-                return now.getObject(1, OffsetDateTime.class);
+    /** Forgets what was closed long ago, if the table is there. */
+    public static void forgetOld(Connection target) throws SQLException {
+        if (isThere(target)) {
+            try (Statement forget = target.createStatement()) {
+                forget.execute("DELETE FROM sluice.divergence WHERE closed_at < now() - interval '%d days'".formatted(KEPT_DAYS));
             }
         }
     }
 
-    /** Notes what a pass has found. */
-    public void seen(Connection target, TableMapping table, Collection<Divergence> divergences, OffsetDateTime pass)
+    /**
+     * Notes what has been found.
+     *
+     * @param seen the target's clock before the snapshot in which they differed
+     */
+    public void seen(Connection target, TableMapping table, Collection<Divergence> divergences, OffsetDateTime seen)
             throws SQLException {
         try (PreparedStatement insert = target.prepareStatement(
                 """
@@ -109,7 +110,7 @@ public final class DivergenceStore {
                 insert.setString(5, table.target().table());
                 insert.setString(6, divergence.kind().name().toLowerCase(Locale.ROOT));
                 insert.setArray(7, target.createArrayOf("text", divergence.columns().toArray()));
-                insert.setObject(8, pass);
+                insert.setObject(8, seen);
                 insert.setArray(9, target.createArrayOf("text", divergence.key().toArray()));
                 insert.addBatch();
             }
@@ -146,6 +147,52 @@ public final class DivergenceStore {
             statement.setInt(5, most);
             return statement.executeUpdate();
         }
+    }
+
+    /**
+     * Closes those of single rows that were equal.
+     *
+     * @param seen the target's clock before the snapshot in which they were
+     * @return how many
+     */
+    public int close(Connection target, TableId source, Collection<List<String>> keys, OffsetDateTime seen) throws SQLException {
+        try (PreparedStatement close = target.prepareStatement(
+                """
+                UPDATE sluice.divergence AS known SET closed_at = given.seen
+                FROM (SELECT ?::timestamptz, ?, ?, ?, ?::text[]) AS given (seen, lane, source_schema, source_table, key)
+                WHERE (known.lane, known.source_schema, known.source_table) = (given.lane, given.source_schema, given.source_table)
+                  AND known.key_digest = sha256(convert_to(given.key::text, 'UTF8'))
+                  AND known.closed_at IS NULL AND known.last_seen <= given.seen""")) {
+            for (List<String> key : keys) {
+                close.setObject(1, seen);
+                close.setString(2, lane);
+                close.setString(3, source.schema());
+                close.setString(4, source.table());
+                close.setArray(5, target.createArrayOf("text", key.toArray()));
+                close.addBatch();
+            }
+            return Arrays.stream(close.executeBatch()).sum();
+        }
+    }
+
+    /** Keys of a table's open ones, as they stand; some, if there are more than {@code most}. */
+    public List<List<String>> openKeys(Connection target, TableId source, int most) throws SQLException {
+        List<List<String>> keys = new ArrayList<>();
+        try (PreparedStatement query = target.prepareStatement(
+                """
+                SELECT key FROM sluice.divergence
+                WHERE lane = ? AND source_schema = ? AND source_table = ? AND closed_at IS NULL ORDER BY last_seen LIMIT ?""")) {
+            query.setString(1, lane);
+            query.setString(2, source.schema());
+            query.setString(3, source.table());
+            query.setInt(4, most);
+            try (ResultSet row = query.executeQuery()) {
+                while (row.next()) {
+                    keys.add(texts(row, 1));
+                }
+            }
+        }
+        return keys;
     }
 
     /** How many are open, by source table; of tables that are not mapped any more too. */

@@ -1,0 +1,118 @@
+package dev.sluice.reconciler;
+
+import dev.sluice.config.TableMapping;
+import dev.sluice.divergence.Divergence;
+import dev.sluice.schemas.TableId;
+import java.sql.SQLException;
+import java.time.OffsetDateTime;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.ThreadLocalRandom;
+
+/**
+ * Compares the rows of a table that the stream has touched, as soon as both sides have the same events of them.
+ *
+ * <p>Threads: one.
+ */
+final class TouchedRows {
+    /** A row that was in flight in so many looks is chased. */
+    private static final int HOT = 5;
+
+    private static final int CHASES = 50;
+
+    private final Verification verification;
+    private final TouchedKeys keys;
+    private final Found found;
+    /** Rows to be looked at that the stream has not touched. */
+    private final Map<TableId, List<List<String>>> others = new HashMap<>();
+
+    /** Gets what a look has found. */
+    interface Found {
+        /**
+         * @param equal keys of rows that are the same on both sides; where only digests were compared too
+         * @param at the target's clock before its snapshot
+         */
+        void rows(PairedTable table, List<Divergence> diverged, List<List<String>> equal, OffsetDateTime at);
+    }
+
+    TouchedRows(Verification verification, TouchedKeys keys, Found found) {
+        this.verification = verification;
+        this.keys = keys;
+        this.found = found;
+    }
+
+    /** Rows that have differed are looked at too, the next time; those that are in flight then are not. */
+    void also(TableId table, List<List<String>> some) {
+        if (!some.isEmpty()) {
+            others.put(table, some);
+        }
+    }
+
+    boolean isAnyOf(TableId table) {
+        return keys.isAnyOf(table) || others.containsKey(table);
+    }
+
+    /** @return why nothing can be told of the table now */
+    Optional<String> look(TableMapping mapping) throws InterruptedException {
+        TableId source = mapping.source();
+        return verification.attempt(mapping, table -> table.look(() -> {
+            InFlight now = table.inFlightInStream();
+            if (now.isWhole(source)) {
+                return;
+            }
+            long applied = table.pair().seq();
+            Map<List<String>, String> due = texts(table, keys.due(source, now, applied, PairedTable.KEYS_AT_ONCE));
+            Set<List<String>> some = new HashSet<>(due.keySet());
+            others(table).forEach(some::add);
+            compare(table, due, List.copyOf(some));
+            Map<List<String>, String> hot = texts(table, keys.hot(source, HOT, applied, PairedTable.KEYS_AT_ONCE));
+            table.chase(new HashSet<>(hot.keySet()), CHASES, atRest -> compare(table, hot, atRest));
+        }));
+    }
+
+    private List<List<String>> others(PairedTable table) throws TouchLog.Unknown, PairedTable.Busy {
+        List<List<String>> some = others.remove(table.source());
+        if (some == null) {
+            return List.of();
+        }
+        Set<List<String>> inFlight = table.inFlight();
+        int width = table.compared().key().size();
+        return some.stream().filter(key -> key.size() == width && !inFlight.contains(key)).toList();
+    }
+
+    private Map<List<String>, String> texts(PairedTable table, List<String> some) {
+        Map<List<String>, String> texts = new HashMap<>();
+        for (String key : some) {
+            Optional<List<String>> text = table.key(key);
+            if (text.isEmpty()) {
+                keys.forget(table.source()); // the key has changed
+                return Map.of();
+            }
+            texts.put(text.get(), key);
+        }
+        return texts;
+    }
+
+    /** @param json the keys of those that the stream has touched */
+    private void compare(PairedTable table, Map<List<String>, String> json, List<List<String>> some) throws SQLException {
+        if (some.isEmpty()) {
+            return;
+        }
+        List<Divergence> diverged = new ArrayList<>();
+        Set<List<String>> equal = new HashSet<>(some);
+        long seed = ThreadLocalRandom.current().nextLong();
+        if (table.rowsIfSame(table.keys(some), Set.of(), seed).isEmpty()) {
+            table.compare(table.keys(some), Set.of(), diverged::add);
+            diverged.forEach(one -> equal.remove(one.key()));
+        }
+        found.rows(table, diverged, List.copyOf(equal), table.pair().targetAt());
+        some.stream()
+                .filter(json::containsKey)
+                .forEach(key -> keys.verified(table.source(), json.get(key), table.pair().seq()));
+    }
+}
