@@ -15,6 +15,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 
 /**
  * One way through a table, from its lowest key to its highest, range by range; behind the last range the rows that were in flight.
@@ -55,6 +56,7 @@ final class TablePass {
     private final Set<List<String>> inFlight = new HashSet<>();
 
     private Optional<ComparedTable> compared = Optional.empty();
+    private SelfTest.Result tested = new SelfTest.Result(List.of(), List.of());
     private Instant at;
     private Lsn position;
     /** Where the next range begins; null at the beginning. */
@@ -124,7 +126,8 @@ final class TablePass {
 
     private void end() {
         isDone = true;
-        if (inFlight.isEmpty()) {
+        // what the comparison may not have seen closes no divergence
+        if (inFlight.isEmpty() && tested.unseen().isEmpty()) {
             divergences.end(new TableComparison(
                     mapping.source(), mapping.target(), rows, rows, confirmed, 0, 0, List.copyOf(differences),
                     compared.orElseThrow().notCompared()));
@@ -143,8 +146,8 @@ final class TablePass {
                 at,
                 position,
                 rows,
-                compared.orElseThrow().columns().size(),
-                compared.orElseThrow().notCompared(),
+                Stream.concat(tested.columns().stream(), compared.orElseThrow().columnsLeftOut().stream()).toList(),
+                tested.unseen(),
                 confirmed,
                 explained,
                 inFlight.size(),
@@ -179,6 +182,7 @@ final class TablePass {
         at = table.pair().at();
         position = table.pair().position();
         estimated = estimatedRows(table);
+        tested = table.selfTest();
         compared = Optional.of(table.compared());
         divergences.begin(lane, table.compared());
     }
