@@ -3,6 +3,8 @@ package dev.sluice.reconciler;
 import dev.sluice.catalog.Column;
 import dev.sluice.catalog.TableShape;
 import dev.sluice.config.TableMapping;
+import dev.sluice.reconciler.ComparedColumn.State;
+import dev.sluice.reconciler.ComparedSide.Value;
 import dev.sluice.schemas.Failure;
 import dev.sluice.schemas.Stop;
 import dev.sluice.schemas.TableId;
@@ -10,27 +12,25 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
+import java.util.TreeSet;
 import java.util.UUID;
-import java.util.function.Function;
 import java.util.stream.Collectors;
-import java.util.stream.Stream;
 
 /**
- * Which columns of a table are compared, and the two statements that read them as texts which are equal exactly if the
- * values are.
+ * Which columns of a table are compared, and the statements of either side that read them as texts which are equal exactly if the
+ * values are ({@link SelfTest} asks the servers whether they are).
  *
  * <p>A text is what the type's output function prints under the settings of {@link RowComparison}, except: floats and
  * timestamps are the bytes of their send functions, which no setting touches, {@code char(n)} keeps its padding, and
- * {@code xml} is printed, which leaves its encoding declaration out, as the stream does. Texts longer than {@value #LONG} bytes are replaced by their SHA-256 in the server, so neither side's long values
- * travel.
+ * {@code xml} is printed, which leaves its encoding declaration out, as the stream does. Long texts are replaced by their SHA-256
+ * in the server, so neither side's long values travel.
  *
  * <p>Rows come ordered by their key's texts as UTF-8 bytes: the one order that both servers and Java agree about,
  * whatever collations the databases have. Tables without a key come as digests of whole rows with their number.
  */
 public final class ComparedTable {
-    private static final int LONG = 200;
-
     /** Send functions by type oid, stable since the first version of each type. Source: {@code pg_type.dat}. */
     private static final Map<Integer, String> SEND =
             Map.of(700, "float4send", 701, "float8send", 1114, "timestamp_send", 1184, "timestamptz_send");
@@ -44,17 +44,15 @@ public final class ComparedTable {
     private static final int BPCHAR = 1042;
     private static final int XML = 142;
 
-    /** One compared value; the expressions are SQL and give texts. */
-    private record Pair(String column, String source, String target, boolean isShort) {}
-
     private final TableMapping mapping;
-    private final List<String> key;
-    private final List<Pair> pairs = new ArrayList<>();
-    private final List<String> notCompared = new ArrayList<>();
-    /** Of the key's columns, on either side. */
-    private final List<String> sourceKeyTypes;
-    private final List<String> targetKeyTypes;
+    private final ComparedSide source;
+    private final ComparedSide target;
+    private final List<ComparedColumn> notCompared = new ArrayList<>();
     private final boolean hasRanges;
+    /** While the columns are gone through. */
+    private final List<Value> sourceValues = new ArrayList<>();
+
+    private final List<Value> targetValues = new ArrayList<>();
 
     /** A table of which no column is computed. */
     ComparedTable(TableMapping mapping, TableShape source, TableShape target) {
@@ -65,52 +63,69 @@ public final class ComparedTable {
     ComparedTable(TableMapping mapping, TableShape source, TableShape target, ComputedPairs computed) {
         this.mapping = mapping;
         boolean keyIsMapped = source.keyColumns().stream().noneMatch(mapping.exclude()::contains);
-        key = keyIsMapped ? source.keyColumns() : List.of();
+        List<String> key = keyIsMapped ? source.keyColumns() : List.of();
         source.columns().forEach(column -> addColumn(column, target));
-        sourceKeyTypes = key.stream().map(column -> source.column(column).orElseThrow().type()).toList();
-        targetKeyTypes = key.stream()
-                .map(column -> target.column(mapping.targetColumn(column)).orElseThrow().type())
-                .toList();
+        mapping.constants().forEach((name, value) -> addConstant(name, value, target));
+        computed.expressions().forEach((name, expression) -> addComputed(name, expression, target));
+        computed.reasons().forEach((name, reason) -> notCompared.add(new ComparedColumn(name, State.NOT_COMPUTED, reason)));
+        listUnmapped(source, target);
+        List<String> targetKey = key.stream().map(mapping::targetColumn).toList();
+        this.source = side(mapping.source(), source, key, sourceValues, !computed.expressions().isEmpty());
+        this.target = side(mapping.target(), target, targetKey, targetValues, false);
         hasRanges = hasKey()
                 && key.stream().allMatch(column -> ORDERED.contains(source.column(column).orElseThrow().typeOid())
                         && source.column(column).orElseThrow().typeOid()
                                 == target.column(mapping.targetColumn(column)).orElseThrow().typeOid());
-        mapping.constants().forEach((name, value) -> addConstant(name, value, target));
-        computed.expressions().forEach((name, expression) -> addComputed(name, expression, target));
-        computed.reasons().forEach((name, reason) -> notCompared.add("%s (%s)".formatted(name, reason)));
-        listUnmapped(source, target);
+    }
+
+    /** @param readsAll expressions of the mapping may read any of its columns */
+    private static ComparedSide side(TableId table, TableShape shape, List<String> key, List<Value> values, boolean readsAll) {
+        List<String> types = key.stream().map(column -> shape.column(column).orElseThrow().type()).toList();
+        Set<String> read = new TreeSet<>(key);
+        values.forEach(value -> value.column().ifPresent(read::add));
+        if (readsAll) {
+            shape.columns().forEach(column -> read.add(column.name()));
+        }
+        return new ComparedSide(table, key, types, List.copyOf(values), List.copyOf(read));
     }
 
     private void addColumn(Column column, TableShape target) {
         if (mapping.exclude().contains(column.name())) {
-            notCompared.add(column.name() + " (left out by the mapping)");
+            notCompared.add(new ComparedColumn(column.name(), State.LEFT_OUT, "left out by the mapping"));
             return;
         }
         String name = mapping.targetColumn(column.name());
         Column there = target.column(name).orElse(null);
         if (there == null && column.generated()) {
-            notCompared.add(column.name() + " (generated, not in the target)");
+            notCompared.add(new ComparedColumn(column.name(), State.GENERATED, "generated, not in the target"));
         } else if (there == null) {
             throw missing(name, target);
         } else {
             boolean isShort = isShort(column) && isShort(there);
-            pairs.add(new Pair(column.name(), text(column, there), text(there, column), isShort));
+            sourceValues.add(value(column.name(), Optional.of(column.name()), text(column, there), isShort));
+            targetValues.add(value(column.name(), Optional.of(name), text(there, column), isShort));
         }
     }
 
     /** The target's server says whether its column is the constant, since only it knows the column's type. */
     private void addConstant(String name, String value, TableShape target) {
         Column there = target.column(name).orElseThrow(() -> missing(name, target));
-        String constant = "('" + value.replace("'", "''") + "'::" + there.type() + ")::text";
-        String is = "CASE WHEN " + TableId.quote(name) + "::text = " + constant + " THEN 'same' ELSE 'other' END";
-        pairs.add(new Pair(name, "'same'", is, true));
+        String only = "'" + value.replace("'", "''") + "'::" + there.type();
+        String is = "CASE WHEN " + TableId.quote(name) + "::text = (" + only + ")::text THEN 'same' ELSE 'other' END";
+        sourceValues.add(value(name, Optional.empty(), "'same'", true));
+        targetValues.add(new Value(name, Optional.of(name), is, true, Optional.of(only)));
     }
 
     /** The source computes it from its row. */
     private void addComputed(String name, String expression, TableShape target) {
         Column there = target.column(name).orElseThrow(() -> missing(name, target));
         String here = text(there.typeOid(), "(" + ComputedPairs.cast(expression, there) + ")", true);
-        pairs.add(new Pair(name, here, text(there, there), isShort(there)));
+        sourceValues.add(value(name, Optional.empty(), here, isShort(there)));
+        targetValues.add(value(name, Optional.of(name), text(there, there), isShort(there)));
+    }
+
+    private static Value value(String name, Optional<String> column, String expression, boolean isShort) {
+        return new Value(name, column, expression, isShort, Optional.empty());
     }
 
     private void listUnmapped(TableShape source, TableShape target) {
@@ -123,7 +138,7 @@ public final class ComparedTable {
                 .filter(name -> !mapped.contains(name)
                         && !mapping.constants().containsKey(name)
                         && !mapping.transform().containsKey(name))
-                .forEach(name -> notCompared.add(name + " (in the target only)"));
+                .forEach(name -> notCompared.add(new ComparedColumn(name, State.TARGET_ONLY, "in the target only")));
     }
 
     private Failure.Fatal missing(String column, TableShape target) {
@@ -157,18 +172,30 @@ public final class ComparedTable {
         return mapping;
     }
 
+    ComparedSide source() {
+        return source;
+    }
+
+    ComparedSide target() {
+        return target;
+    }
+
     boolean hasKey() {
-        return !key.isEmpty();
+        return source.hasKey();
     }
 
     /** Source columns of the key, in its order. */
     List<String> key() {
-        return key;
+        return source.key();
     }
 
     /** Source columns, or target columns that are constant or computed, in the order in which the statements give them. */
     List<String> columns() {
-        return pairs.stream().map(Pair::column).toList();
+        return source.values().stream().map(Value::name).toList();
+    }
+
+    List<ComparedColumn> columnsLeftOut() {
+        return notCompared;
     }
 
     /** Another one if something else is compared, or otherwise. */
@@ -178,7 +205,7 @@ public final class ComparedTable {
     }
 
     List<String> notCompared() {
-        return notCompared;
+        return notCompared.stream().map(ComparedColumn::toString).toList();
     }
 
     /** Whether both servers order its rows alike by the key, so that a range of it has the same rows on both sides. */
@@ -186,17 +213,13 @@ public final class ComparedTable {
         return hasRanges;
     }
 
-    /** The rows of a {@link KeyRange} or of single keys, or the digest of them. */
+    /** The rows of a {@link KeyRange} or of single keys; of a table without a key the digests of all its rows. */
     String sourceSql(RowCondition condition) {
-        return hasKey()
-                ? rows(mapping.source(), key, condition.sql(key, sourceKeyTypes), Pair::source)
-                : digests(mapping.source(), Pair::source);
+        return source.rowsSql(source.from(hasKey() ? condition : RowCondition.ALL));
     }
 
     String targetSql(RowCondition condition) {
-        return hasKey()
-                ? rows(mapping.target(), targetKey(), condition.sql(targetKey(), targetKeyTypes), Pair::target)
-                : digests(mapping.target(), Pair::target);
+        return target.rowsSql(target.from(hasKey() ? condition : RowCondition.ALL));
     }
 
     String sourceSql() {
@@ -213,52 +236,18 @@ public final class ComparedTable {
      * @param seed another one each pass, so that two rows with one hash do not hide behind it for ever
      */
     String sourceDigestSql(RowCondition condition, long seed) {
-        return digest(mapping.source(), condition.sql(key, sourceKeyTypes), seed, Pair::source);
+        return source.digestSql(source.from(condition), seed);
     }
 
     /** As {@link #sourceDigestSql}. */
     String targetDigestSql(RowCondition condition, long seed) {
-        return digest(mapping.target(), condition.sql(targetKey(), targetKeyTypes), seed, Pair::target);
-    }
-
-    private String digest(TableId table, String where, long seed, Function<Pair, String> expression) {
-        String row = pairs.stream().map(expression).collect(Collectors.joining(",\n    ", "ROW(\n    ", ")::text"));
-        return "SELECT count(*), coalesce(bit_xor(h), 0), coalesce(sum(h), 0)\nFROM (\n  SELECT hashtextextended(" + row
-                + " COLLATE \"C\", " + seed + ") AS h\n  FROM " + table.quoted() + where + ") AS hashes";
+        return target.digestSql(target.from(condition), seed);
     }
 
     /** The key that is {@code rows} rows behind the last border, at the source; as texts. */
     String nextBorderSql(KeyRange behind, int rows) {
-        String columns = key.stream().map(TableId::quote).collect(Collectors.joining(", "));
-        return "SELECT " + key.stream().map(column -> TableId.quote(column) + "::text").collect(Collectors.joining(", "))
-                + " FROM " + mapping.source().quoted() + behind.sql(key, sourceKeyTypes) + " ORDER BY " + columns + " OFFSET " + rows
-                + " LIMIT 1";
-    }
-
-    private List<String> targetKey() {
-        return key.stream().map(mapping::targetColumn).toList();
-    }
-
-    private String rows(TableId table, List<String> keyColumns, String where, Function<Pair, String> expression) {
-        Stream<String> keys = keyColumns.stream().map(column -> TableId.quote(column) + "::text");
-        Stream<String> values = pairs.stream()
-                .map(pair -> pair.isShort() ? expression.apply(pair) : shortened(expression.apply(pair)));
-        String order = keyColumns.stream()
-                .map(column -> "convert_to(" + TableId.quote(column) + "::text, 'UTF8')")
-                .collect(Collectors.joining(", "));
-        return "SELECT\n  " + Stream.concat(keys, values).collect(Collectors.joining(",\n  ")) + "\nFROM " + table.quoted()
-                + where + "\nORDER BY " + order;
-    }
-
-    private String digests(TableId table, Function<Pair, String> expression) {
-        String row = pairs.stream().map(expression).collect(Collectors.joining(",\n    ", "ROW(\n    ", ")::text"));
-        return "SELECT encode(digest, 'hex'), count(*)::text\nFROM (\n  SELECT sha256(convert_to(" + row
-                + ", 'UTF8')) AS digest\n  FROM " + table.quoted() + ") AS digests\nGROUP BY digest\nORDER BY digest";
-    }
-
-    /** The first character tells a short text from a digest, so none can pass for the other. */
-    private static String shortened(String text) {
-        return "CASE WHEN octet_length(" + text + ") <= " + LONG + " THEN '=' || " + text
-                + " ELSE '#' || encode(sha256(convert_to(" + text + ", 'UTF8')), 'hex') END";
+        String columns = key().stream().map(TableId::quote).collect(Collectors.joining(", "));
+        return "SELECT " + key().stream().map(column -> TableId.quote(column) + "::text").collect(Collectors.joining(", "))
+                + " FROM " + source.from(behind) + " ORDER BY " + columns + " OFFSET " + rows + " LIMIT 1";
     }
 }

@@ -41,15 +41,17 @@ final class PairedTable {
     private final LaneConfig lane;
     private final TableMapping mapping;
     private final Sides sides;
+    private final SelfTests selfTests;
     private Optional<ComparedTable> compared = Optional.empty();
     private TableShape sourceShape;
     private TableShape targetShape;
 
-    PairedTable(PipelineConfig config, LaneConfig lane, TableMapping mapping, Sides sides) {
+    PairedTable(PipelineConfig config, LaneConfig lane, TableMapping mapping, Sides sides, SelfTests selfTests) {
         this.config = config;
         this.lane = lane;
         this.mapping = mapping;
         this.sides = sides;
+        this.selfTests = selfTests;
     }
 
     /** Nobody can tell now which rows are in flight. */
@@ -117,6 +119,11 @@ final class PairedTable {
     /** What says nothing now, of all tables of the lane. */
     InFlight inFlightInStream() throws TouchLog.Unknown {
         return sides.touches().between(sides.pair());
+    }
+
+    /** What the comparison sees. */
+    SelfTest.Result selfTest() throws SQLException {
+        return selfTests.of(compared(), sourceShape, targetShape, sides.pair().source(), sides.pair().target());
     }
 
     /** Rows that say nothing now, by their keys. */

@@ -34,6 +34,7 @@ public final class Verification implements AutoCloseable {
     private final LaneConfig lane;
     private final int rangeRows;
     private final TouchLog touches;
+    private final SelfTests selfTests = new SelfTests();
     private final Map<TableId, PairedTable> tables = new HashMap<>();
     private Optional<Sides> sides = Optional.empty();
 
@@ -100,7 +101,7 @@ public final class Verification implements AutoCloseable {
             if (sides.isEmpty()) {
                 sides = Optional.of(Sides.open(config, lane, touches));
             }
-            work.on(tables.computeIfAbsent(mapping.source(), t -> new PairedTable(config, lane, mapping, sides.get())));
+            work.on(tables.computeIfAbsent(mapping.source(), t -> new PairedTable(config, lane, mapping, sides.get(), selfTests)));
             return Optional.empty();
         } catch (TouchLog.Unknown e) {
             return Optional.of(e.getMessage());

@@ -114,7 +114,7 @@ final class VerificationHistory {
             insert.setLong(9, found.explained());
             insert.setLong(10, found.inFlight());
             insert.setObject(11, began, Types.TIMESTAMP_WITH_TIMEZONE);
-            insert.setInt(12, found.compared());
+            insert.setInt(12, found.columns().size() - found.notCompared().size());
             insert.setArray(13, target.createArrayOf("text", found.notCompared().toArray()));
             insert.executeUpdate();
         }

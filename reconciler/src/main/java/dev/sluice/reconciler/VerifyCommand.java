@@ -185,17 +185,26 @@ public final class VerifyCommand implements Callable<Integer> {
         return tables.stream().allMatch(TableVerification::isInSync) ? Stop.CLEAN : Stop.UNKNOWN;
     }
 
+    private static String word(TableVerification table) {
+        if (table.isUnknown() || table.isBlind() && !table.isDiverged()) {
+            return "unknown";
+        }
+        return table.isDiverged() ? "diverged" : table.isInSync() ? "in sync" : "in flight";
+    }
+
     private static ObjectNode json(TableVerification table) {
-        ObjectNode json = JSON.createObjectNode()
-                .put("table", table.source().toString())
-                .put("verdict", table.isUnknown() ? "unknown" : table.isDiverged() ? "diverged" : table.isInSync() ? "in sync" : "in flight");
+        ObjectNode json = JSON.createObjectNode().put("table", table.source().toString()).put("verdict", word(table));
         if (table.isUnknown()) {
             return json.put("reason", table.unknown());
         }
         json.put("at", table.at().toString()).put("sourcePosition", table.position().toString());
-        json.put("rows", table.rows()).put("columnsCompared", table.compared());
-        ArrayNode notCompared = json.putArray("columnsNotCompared");
-        table.notCompared().forEach(notCompared::add);
+        json.put("rows", table.rows());
+        ArrayNode columns = json.putArray("columns");
+        table.columns().forEach(column -> columns.addObject()
+                .put("name", column.name())
+                .put("state", column.state().word())
+                .put("reason", column.reason()));
+        json.set("unseen", JSON.valueToTree(table.unseen()));
         json.put("confirmed", table.confirmed()).put("explainedByDeadLetters", table.explained()).put("inFlight", table.inFlight());
         ArrayNode differences = json.putArray("differences");
         table.differences().forEach(difference -> differences.addObject()

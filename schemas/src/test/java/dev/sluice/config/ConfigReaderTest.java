@@ -158,7 +158,7 @@ class ConfigReaderTest {
                                 + " that holds a dot",
                         "tables[1].exlude: unknown key; did you mean 'exclude'?",
                         "capture.pollInterval: must be from 1ms to 1s, was 2h",
-                        "colour: unknown key; known here: pipeline, source, target, kafka, lanes, tables, capture, apply, backfill",
+                        "colour: unknown key; known here: pipeline, source, target, kafka, lanes, tables, capture, apply, backfill, verify",
                         "SLUICE_KAFKA_BOOTSRAP_SERVERS: unknown variable; did you mean SLUICE_KAFKA_BOOTSTRAP_SERVERS?",
                         "SLUICE_APPLY_LINGER (apply.linger): not a duration: '5'; write a number and its unit,"
                                 + " as 250ms, 1s, 5m, 2h or 7d");
