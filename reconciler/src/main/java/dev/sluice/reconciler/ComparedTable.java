@@ -199,6 +199,26 @@ public final class ComparedTable {
         return targetSql(RowCondition.ALL);
     }
 
+    /** Of rows of a table with a key: the key's texts, then what else is asked of each, SQL that gives texts. */
+    String sourceSql(RowCondition condition, List<String> asked) {
+        return rows(mapping.source(), key, condition.sql(key, sourceKeyTypes), asked.stream());
+    }
+
+    /** As {@link #sourceSql(RowCondition, List)}. */
+    String targetSql(RowCondition condition, List<String> asked) {
+        return rows(mapping.target(), targetKey(), condition.sql(targetKey(), targetKeyTypes), asked.stream());
+    }
+
+    /** SQL of the values that are compared, in the order of {@link #columns}. */
+    List<String> sourceValues() {
+        return pairs.stream().map(Pair::source).toList();
+    }
+
+    /** As {@link #sourceValues}. */
+    List<String> targetValues() {
+        return pairs.stream().map(Pair::target).toList();
+    }
+
     /**
      * Number of rows, and two sums over a hash of each, which can be taken apart again: of all rows less those of some.
      *
@@ -227,14 +247,18 @@ public final class ComparedTable {
                 + " LIMIT 1";
     }
 
-    private List<String> targetKey() {
+    /** Target columns of the key, in its order. */
+    List<String> targetKey() {
         return key.stream().map(mapping::targetColumn).toList();
     }
 
     private String rows(TableId table, List<String> keyColumns, String where, Function<Pair, String> expression) {
+        return rows(table, keyColumns, where, pairs.stream()
+                .map(pair -> pair.isShort() ? expression.apply(pair) : shortened(expression.apply(pair))));
+    }
+
+    private static String rows(TableId table, List<String> keyColumns, String where, Stream<String> values) {
         Stream<String> keys = keyColumns.stream().map(column -> TableId.quote(column) + "::text");
-        Stream<String> values = pairs.stream()
-                .map(pair -> pair.isShort() ? expression.apply(pair) : shortened(expression.apply(pair)));
         String order = keyColumns.stream()
                 .map(column -> "convert_to(" + TableId.quote(column) + "::text, 'UTF8')")
                 .collect(Collectors.joining(", "));

@@ -161,6 +161,7 @@ public final class Verification implements AutoCloseable {
         private final TableMapping mapping;
         private final TableId source;
         private final Divergences divergences;
+        private final EvidenceDesk desk;
         private final Progress progress;
         private final long seed = ThreadLocalRandom.current().nextLong();
         private final List<RowDifference> differences = new ArrayList<>();
@@ -183,10 +184,23 @@ public final class Verification implements AutoCloseable {
             this.mapping = mapping;
             this.source = mapping.source();
             this.divergences = divergences;
+            this.desk = new EvidenceDesk(config, lane, divergences);
             this.progress = progress;
         }
 
         TableVerification verify() throws SQLException, Touches.Unknown, InterruptedException {
+            try {
+                return pass();
+            } catch (Touches.Unknown e) {
+                if (compared != null) {
+                    desk.handOn(); // what was found before is so
+                    divergences.endPartly();
+                }
+                throw e;
+            }
+        }
+
+        private TableVerification pass() throws SQLException, Touches.Unknown, InterruptedException {
             List<KeyRange> ranges = new ArrayList<>();
             again(() -> {
                 at = pair.at();
@@ -203,6 +217,7 @@ public final class Verification implements AutoCloseable {
                 TimeUnit.MILLISECONDS.sleep(PAUSE_MILLIS);
                 again(this::verifyKeys);
             }
+            desk.handOn();
             if (inFlight.isEmpty()) {
                 divergences.end(new TableComparison(
                         source, mapping.target(), rows, rows, confirmed, 0, 0, List.copyOf(differences), compared.notCompared()));
@@ -220,7 +235,7 @@ public final class Verification implements AutoCloseable {
                     confirmed,
                     explained,
                     inFlight.size(),
-                    List.copyOf(differences));
+                    desk.explained(differences));
         }
 
         private interface Look {
@@ -337,6 +352,7 @@ public final class Verification implements AutoCloseable {
                     RowStream there = new RowStream(pair.target(), compared.targetSql(condition))) {
                 comparison = new TableMerge(compared, here, there, this::found, leftOut::contains).run();
             }
+            desk.look(pair, compared);
             if (!compared.hasKey()) {
                 confirmed += comparison.differenceCount();
             }
@@ -366,7 +382,7 @@ public final class Verification implements AutoCloseable {
             if (diverged.size() == MOST_DIVERGED || diverged.add(divergence.key())) {
                 confirmed++;
                 explained += parked.contains(divergence.key()) ? 1 : 0;
-                divergences.found(divergence);
+                desk.found(divergence);
             }
         }
 

@@ -70,7 +70,8 @@ public final class ConfigReader {
         CaptureConfig capture = capture(root.section("capture"));
         ApplyConfig apply = apply(root.section("apply"), target);
         Backfill backfill = root.oneOf("backfill", Backfill.AUTO);
-        return new PipelineConfig(name, source, target, kafka, lanes, capture, apply, backfill);
+        VerifyConfig verify = verify(root.section("verify"));
+        return new PipelineConfig(name, source, target, kafka, lanes, capture, apply, backfill, verify);
     }
 
     private static DatabaseConfig database(String role, ConfigSection section) {
@@ -151,6 +152,12 @@ public final class ConfigReader {
                 section.integer("deadLettersPerMinute", 100, 0, 10_000_000));
         section.reportUnknown();
         return apply;
+    }
+
+    private static VerifyConfig verify(ConfigSection section) {
+        VerifyConfig verify = new VerifyConfig(section.oneOf("evidence", VerifyConfig.DEFAULT.evidence()));
+        section.reportUnknown();
+        return verify;
     }
 
     private static JsonNode parse(Path file) {

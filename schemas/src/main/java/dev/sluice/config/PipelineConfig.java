@@ -16,7 +16,8 @@ public record PipelineConfig(
         List<LaneConfig> lanes,
         CaptureConfig capture,
         ApplyConfig apply,
-        Backfill backfill) {
+        Backfill backfill,
+        VerifyConfig verify) {
 
     /** What happens with rows that are there before the lane is. */
     public enum Backfill {
@@ -24,6 +25,19 @@ public record PipelineConfig(
         AUTO,
         /** They are read when somebody asks for it. */
         NONE
+    }
+
+    /** With nothing said about verifying. */
+    public PipelineConfig(
+            String name,
+            DatabaseConfig source,
+            DatabaseConfig target,
+            KafkaConfig kafka,
+            List<LaneConfig> lanes,
+            CaptureConfig capture,
+            ApplyConfig apply,
+            Backfill backfill) {
+        this(name, source, target, kafka, lanes, capture, apply, backfill, VerifyConfig.DEFAULT);
     }
 
     /** Without a backfill. */
