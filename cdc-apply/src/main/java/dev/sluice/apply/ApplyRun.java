@@ -170,7 +170,7 @@ final class ApplyRun {
             DeadLetterStore.createTables(target);
             BlockedLane.createTable(target);
         }
-        if (!DivergenceStore.isThere(target)) {
+        if (!DivergenceStore.isComplete(target)) {
             DivergenceStore.createTable(target);
         }
         target.commit();

@@ -43,13 +43,17 @@ record ComparedSide(TableId table, List<String> key, List<String> keyTypes, List
         if (!hasKey()) {
             return digestsSql(from);
         }
+        return rowsSql(from, values.stream()
+                .map(value -> value.isShort() ? value.expression() : shortened(value.expression())));
+    }
+
+    /** Of rows of a table with a key: the key's texts, and then what else is asked of each, SQL that gives texts. */
+    String rowsSql(String from, Stream<String> asked) {
         Stream<String> keys = key.stream().map(column -> TableId.quote(column) + "::text");
-        Stream<String> texts = values.stream()
-                .map(value -> value.isShort() ? value.expression() : shortened(value.expression()));
         String order = key.stream()
                 .map(column -> "convert_to(" + TableId.quote(column) + "::text, 'UTF8')")
                 .collect(Collectors.joining(", "));
-        return "SELECT\n  " + Stream.concat(keys, texts).collect(Collectors.joining(",\n  ")) + "\nFROM " + from
+        return "SELECT\n  " + Stream.concat(keys, asked).collect(Collectors.joining(",\n  ")) + "\nFROM " + from
                 + "\nORDER BY " + order;
     }
 

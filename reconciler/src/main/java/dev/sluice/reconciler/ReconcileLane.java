@@ -66,7 +66,7 @@ final class ReconcileLane {
         this.progress = new TouchedProgress(touched);
         this.stream = new TouchLog(config, lane, touched, store.start());
         this.verification = new Verification(config, lane, TablePass.RANGE_ROWS, stream);
-        this.rows = new TouchedRows(verification, touched, store::looked);
+        this.rows = new TouchedRows(config, lane, verification, touched, store::looked);
         this.throttle = new Throttle(config.verify(), config.comparedSource());
     }
 

@@ -7,8 +7,15 @@ import java.util.List;
  *
  * @param key {@code id=17}, {@code order_id=3, line_no=1}; of a table without a key, a digest of the row
  * @param columns source columns whose values differ; empty unless the kind is {@link Kind#DIFFERING}
+ * @param explanation why it differs; empty if nobody has looked
+ * @param evidence that it differs, a JSON object; empty if nobody has looked
  */
-public record RowDifference(Kind kind, String key, List<String> columns) {
+public record RowDifference(Kind kind, String key, List<String> columns, String explanation, String evidence) {
+    /** One that nobody has looked into. */
+    public RowDifference(Kind kind, String key, List<String> columns) {
+        this(kind, key, columns, "", "");
+    }
+
     public enum Kind {
         /** The source has it, the target does not. */
         MISSING,

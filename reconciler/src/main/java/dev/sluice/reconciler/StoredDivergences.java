@@ -35,6 +35,7 @@ final class StoredDivergences implements Divergences, AutoCloseable {
     private Optional<Connection> connection = Optional.empty();
     private Optional<String> trouble = Optional.empty();
     private boolean isThere;
+    private boolean isComplete;
     /** Of the table. */
     private OffsetDateTime pass;
     /** Of the batch. */
@@ -77,6 +78,7 @@ final class StoredDivergences implements Divergences, AutoCloseable {
         write(to -> {
             isThere = DivergenceStore.isThere(to);
             DivergenceStore.forgetOld(to);
+            isComplete = DivergenceStore.isComplete(to);
         });
     }
 
@@ -107,8 +109,9 @@ final class StoredDivergences implements Divergences, AutoCloseable {
     private void flush() {
         if (!batch.isEmpty()) {
             write(to -> {
-                if (!isThere) {
+                if (!isComplete) {
                     DivergenceStore.createTable(to);
+                    isComplete = DivergenceStore.isComplete(to);
                 }
                 store.seen(to, table.mapping(), batch, seen);
             });
@@ -184,6 +187,10 @@ final class StoredDivergences implements Divergences, AutoCloseable {
                 lines.add(("%,d differing keys are stored; `sluice repair --from-divergences` shows them,"
                                 + " with --execute it repairs them")
                         .formatted(stored));
+            }
+            if (stored > 0 && !isComplete) {
+                lines.add("their explanations are not stored: sluice.divergence is of an earlier version; as its owner: "
+                        + DivergenceStore.COMPLETE);
             }
             if (closed > 0) {
                 lines.add("%,d keys that differed before are equal now".formatted(closed));

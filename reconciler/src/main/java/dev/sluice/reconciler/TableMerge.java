@@ -129,7 +129,7 @@ final class TableMerge {
     private void found(Kind kind, RowStream stream, List<String> columns) {
         List<String> key = stream.key(table.key().size());
         divergences.accept(new Divergence(stored(kind), List.copyOf(key), columns));
-        count(kind, 1, text(key), columns);
+        count(kind, 1, text(table.key(), key), columns);
     }
 
     private static Divergence.Kind stored(Kind kind) {
@@ -148,10 +148,11 @@ final class TableMerge {
         }
     }
 
-    private String text(List<String> values) {
+    /** {@code order_id=3, line_no=1} */
+    static String text(List<String> names, List<String> values) {
         StringJoiner text = new StringJoiner(", ");
         for (int i = 0; i < values.size(); i++) {
-            text.add(table.key().get(i) + "=" + values.get(i));
+            text.add(names.get(i) + "=" + values.get(i));
         }
         return text.toString();
     }

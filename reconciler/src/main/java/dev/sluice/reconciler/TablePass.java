@@ -1,6 +1,7 @@
 package dev.sluice.reconciler;
 
 import dev.sluice.config.LaneConfig;
+import dev.sluice.config.PipelineConfig;
 import dev.sluice.config.TableMapping;
 import dev.sluice.divergence.Divergence;
 import dev.sluice.schemas.Lsn;
@@ -52,6 +53,7 @@ final class TablePass {
     private final TableMapping mapping;
     private final LaneConfig lane;
     private final Divergences divergences;
+    private final EvidenceDesk desk;
     private final int mostRows;
     private final Earlier earlier;
     private final long seed = ThreadLocalRandom.current().nextLong();
@@ -94,10 +96,11 @@ final class TablePass {
     }
 
     /** @param mostRows of a range */
-    TablePass(TableMapping mapping, LaneConfig lane, Divergences divergences, int mostRows, Earlier earlier) {
+    TablePass(PipelineConfig config, LaneConfig lane, TableMapping mapping, Divergences divergences, int mostRows, Earlier earlier) {
         this.mapping = mapping;
         this.lane = lane;
         this.divergences = divergences;
+        this.desk = new EvidenceDesk(config, lane, divergences::found);
         this.mostRows = mostRows;
         this.earlier = earlier;
         this.rangeRows = Math.min(mostRows, FIRST_RANGE_ROWS);
@@ -121,10 +124,14 @@ final class TablePass {
         return estimated;
     }
 
-    /** Nothing can be said; that is the result. */
+    /** Nothing can be said; that is the result. What was found before is so. */
     void unknown(String reason) {
         unknown = reason;
         isDone = true;
+        if (began != null) {
+            desk.handOn();
+            divergences.endPartly();
+        }
     }
 
     /** The target's clock before the first snapshot; null before the first step. */
@@ -157,6 +164,7 @@ final class TablePass {
             table.look(() -> range(table));
         }
         if (inFlight.isEmpty() || looks == (isThrough ? LOOKS : LOOKS_BETWEEN)) {
+            desk.handOn();
             finishRange(last.orElseThrow());
             last = Optional.empty();
             if (isThrough) {
@@ -211,7 +219,7 @@ final class TablePass {
                 confirmed,
                 explained,
                 inFlight.size(),
-                List.copyOf(differences));
+                desk.explained(differences));
     }
 
     // ---- in a look
@@ -306,6 +314,7 @@ final class TablePass {
         parked = table.parked();
         TableComparison comparison =
                 table.compare(condition, leftOut, divergence -> found(divergence, table.pair().targetAt()));
+        desk.look(table.pair(), table.compared());
         if (!table.compared().hasKey()) {
             confirmed += comparison.differenceCount();
         }
@@ -323,7 +332,7 @@ final class TablePass {
         if (diverged.size() == MOST_DIVERGED || diverged.add(divergence.key())) {
             confirmed++;
             explained += parked.contains(divergence.key()) ? 1 : 0;
-            divergences.found(divergence, seen);
+            desk.found(divergence, seen);
         }
     }
 }

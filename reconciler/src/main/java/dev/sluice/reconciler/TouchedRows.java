@@ -1,5 +1,7 @@
 package dev.sluice.reconciler;
 
+import dev.sluice.config.LaneConfig;
+import dev.sluice.config.PipelineConfig;
 import dev.sluice.config.TableMapping;
 import dev.sluice.divergence.Divergence;
 import dev.sluice.schemas.TableId;
@@ -25,11 +27,18 @@ final class TouchedRows {
 
     private static final int CHASES = 50;
 
+    /** Rows that are remembered to have been looked into. */
+    private static final int EXPLAINED = 10_000;
+
+    private final PipelineConfig config;
+    private final LaneConfig lane;
     private final Verification verification;
     private final TouchedKeys keys;
     private final Found found;
     /** Rows to be looked at that the stream has not touched. */
     private final Map<TableId, List<List<String>>> others = new HashMap<>();
+    /** Rows that still differed when they were last compared, and were looked into when they first did. */
+    private final Map<TableId, Set<List<String>>> explained = new HashMap<>();
 
     /** Gets what a look has found. */
     interface Found {
@@ -40,7 +49,9 @@ final class TouchedRows {
         void rows(PairedTable table, List<Divergence> diverged, List<List<String>> equal, OffsetDateTime at);
     }
 
-    TouchedRows(Verification verification, TouchedKeys keys, Found found) {
+    TouchedRows(PipelineConfig config, LaneConfig lane, Verification verification, TouchedKeys keys, Found found) {
+        this.config = config;
+        this.lane = lane;
         this.verification = verification;
         this.keys = keys;
         this.found = found;
@@ -110,10 +121,28 @@ final class TouchedRows {
             table.compare(table.keys(some), Set.of(), diverged::add);
             diverged.forEach(one -> equal.remove(one.key()));
         }
+        explained.computeIfAbsent(table.source(), t -> new HashSet<>()).removeAll(equal);
         boolean isBlind = !table.selfTest().unseen().isEmpty(); // then nothing is known to be equal
-        found.rows(table, diverged, isBlind ? List.of() : List.copyOf(equal), table.pair().targetAt());
+        found.rows(table, withEvidence(table, diverged, json.keySet()), isBlind ? List.of() : List.copyOf(equal), table.pair().targetAt());
         some.stream()
                 .filter(json::containsKey)
                 .forEach(key -> keys.verified(table.source(), json.get(key), table.pair().seq()));
+    }
+
+    /** Of each row that the stream has touched, once for as long as it differs. */
+    private List<Divergence> withEvidence(PairedTable table, List<Divergence> diverged, Set<List<String>> touched) throws SQLException {
+        List<Divergence> shown = new ArrayList<>();
+        EvidenceDesk desk = new EvidenceDesk(config, lane, (divergence, at) -> shown.add(divergence));
+        Set<List<String>> known = explained.get(table.source());
+        for (Divergence one : diverged) {
+            if (touched.contains(one.key()) && known.size() < EXPLAINED && known.add(one.key())) {
+                desk.found(one, table.pair().targetAt());
+            } else {
+                shown.add(one);
+            }
+        }
+        desk.look(table.pair(), table.compared());
+        desk.handOn();
+        return shown;
     }
 }

@@ -73,7 +73,7 @@ public final class Verification implements AutoCloseable {
 
     /** A pass over a table; it is done in steps. */
     TablePass pass(TableMapping mapping, Divergences divergences, TablePass.Earlier earlier) {
-        return new TablePass(mapping, lane, divergences, rangeRows, earlier);
+        return new TablePass(config, lane, mapping, divergences, rangeRows, earlier);
     }
 
     /**

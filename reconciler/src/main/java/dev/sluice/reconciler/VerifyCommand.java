@@ -3,6 +3,7 @@ package dev.sluice.reconciler;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import com.fasterxml.jackson.databind.util.RawValue;
 import dev.sluice.config.LaneConfig;
 import dev.sluice.config.PipelineConfig;
 import dev.sluice.config.TableMapping;
@@ -30,7 +31,8 @@ import picocli.CommandLine.Spec;
             "Compares mapped tables of source and target row by row while both are written, and however far behind the target is.",
             "A row that is said to differ differs although both sides have exactly the same changes of it. Rows in flight are looked"
                     + " at again until they are at rest.",
-            "The keys that differ are stored in sluice.divergence of the target, for `sluice repair --from-divergences`."
+            "The keys that differ are stored in sluice.divergence of the target, for `sluice repair --from-divergences`; with them why they"
+                    + " differ, and what shows it. `-o json` prints that too."
         },
         mixinStandardHelpOptions = true,
         exitCodeListHeading = "Exit codes:%n",
@@ -158,7 +160,8 @@ public final class VerifyCommand implements Callable<Integer> {
 
     private static void print(TableVerification table, PrintWriter out) {
         out.println(table.headline());
-        table.differences().forEach(difference -> out.println("  " + difference));
+        table.differences().forEach(difference -> out.println("  " + difference
+                + (difference.explanation().isEmpty() ? "" : ": " + difference.explanation())));
         if (table.confirmed() > table.differences().size()) {
             out.println("  … and %,d more".formatted(table.confirmed() - table.differences().size()));
         }
@@ -207,10 +210,18 @@ public final class VerifyCommand implements Callable<Integer> {
         json.set("unseen", JSON.valueToTree(table.unseen()));
         json.put("confirmed", table.confirmed()).put("explainedByDeadLetters", table.explained()).put("inFlight", table.inFlight());
         ArrayNode differences = json.putArray("differences");
-        table.differences().forEach(difference -> differences.addObject()
-                .put("kind", difference.kind().name().toLowerCase(Locale.ROOT))
+        table.differences().forEach(difference -> differences.add(json(difference)));
+        return json;
+    }
+
+    private static ObjectNode json(RowDifference difference) {
+        ObjectNode json = JSON.createObjectNode();
+        json.put("kind", difference.kind().name().toLowerCase(Locale.ROOT))
                 .put("key", difference.key())
-                .set("columns", JSON.valueToTree(difference.columns())));
+                .set("columns", JSON.valueToTree(difference.columns()));
+        if (!difference.explanation().isEmpty()) {
+            json.put("explanation", difference.explanation()).putRawValue("evidence", new RawValue(difference.evidence()));
+        }
         return json;
     }
 }

@@ -20,13 +20,13 @@ class BacklogIT {
     private static ThreeServers servers;
 
     @BeforeAll
-    static void startServers() {
-        servers = ThreeServers.start();
+    static void takeServers() {
+        servers = SharedServers.take();
     }
 
     @AfterAll
-    static void stopServers() {
-        servers.close();
+    static void emptyServers() {
+        SharedServers.empty();
     }
 
     @Test

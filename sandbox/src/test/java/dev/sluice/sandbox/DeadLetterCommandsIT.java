@@ -43,20 +43,20 @@ class DeadLetterCommandsIT {
     private Path directory;
 
     @BeforeAll
-    static void startServers() {
-        servers = ThreeServers.start();
+    static void takeServers() {
+        servers = SharedServers.take();
     }
 
     @AfterAll
-    static void stopServers() {
-        servers.close();
+    static void emptyServers() {
+        SharedServers.empty();
     }
 
     // ---- looking and replaying
 
     @Test
     void lettersAreListedShownAndReplayedOnceTheTargetTakesThem() throws IOException {
-        try (Pipeline pipeline = people("letters", "")) {
+        try (Pipeline pipeline = people("letters_told", "")) {
             pipeline.onSource("INSERT INTO person VALUES (1, '%1$s', 40, repeat('%1$s', 300)), (2, '%1$s', 7, NULL), (3, 'x', 8, NULL)"
                     .formatted(CANARY));
             pipeline.onSource("UPDATE person SET age = 5 WHERE id = 1"); // without its long value
@@ -87,7 +87,7 @@ class DeadLetterCommandsIT {
             assertThat(show.exitCode()).as(show.all()).isZero();
             assertThat(show.out())
                     .contains("letter 3: patch of public.person {\"id\":\"1\"}", "check_violation (SQLSTATE 23514), constraint grown")
-                    .contains("record      letters.public.person-0@3", "letter      letters.public.person.dlq-0@2")
+                    .contains("record      letters_told.public.person-0@3", "letter      letters_told.public.person.dlq-0@2")
                     .contains("before it: none; behind it: 4", "source      has the row", "target      has the row")
                     .containsPattern("\\* age +1 character +same +differs \\(2 characters\\)")
                     .containsPattern("  doc +- +4,500 characters +same");
@@ -104,7 +104,7 @@ class DeadLetterCommandsIT {
             CommandRun away = CommandRun.of(withoutSource, "dlq", "show", "3");
             assertThat(away.exitCode()).as(away.all()).isZero();
             assertThat(away.out())
-                    .contains("source      not known: 127.0.0.1:1/letters_source: Connection to 127.0.0.1:1 refused")
+                    .contains("source      not known: 127.0.0.1:1/letters_told_source: Connection to 127.0.0.1:1 refused")
                     .contains("target      has the row").containsPattern("\\* age +1 character +- +differs \\(2 characters\\)");
 
             CommandRun dry = CommandRun.of(pipeline, "dlq", "replay", "--id", "4", "--id", "2");
@@ -142,7 +142,7 @@ class DeadLetterCommandsIT {
             assertThat(again.out()).contains("letter 2 is closed: replayed at", "nothing to replay");
 
             CommandRun audit = CommandRun.of(pipeline, "dlq", "audit", "--id", "4");
-            assertThat(audit.out()).contains("letters.main", "1, 2, 3, 4", "4 replayed, 0 superseded, 0 refused again");
+            assertThat(audit.out()).contains("letters_told.main", "1, 2, 3, 4", "4 replayed, 0 superseded, 0 refused again");
             assertThat(CommandRun.of(pipeline, "dlq", "audit", "-o", "json").json()).hasSize(3);
             for (CommandRun masked : List.of(list, byClass, show, showJson, dry, refused, replay, again, audit)) {
                 assertThat(masked.all()).doesNotContain(CANARY);

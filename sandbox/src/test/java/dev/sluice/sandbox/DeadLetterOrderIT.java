@@ -36,13 +36,13 @@ class DeadLetterOrderIT {
     final LogWithout log = new LogWithout(CANARY);
 
     @BeforeAll
-    static void startServers() {
-        servers = ThreeServers.start();
+    static void takeServers() {
+        servers = SharedServers.take();
     }
 
     @AfterAll
-    static void stopServers() {
-        servers.close();
+    static void emptyServers() {
+        SharedServers.empty();
     }
 
     // ---- records of somebody else

@@ -191,6 +191,50 @@ class DivergenceStoreIT {
         }
     }
 
+    @Test
+    void anExplanationStaysWhileARowDiffersAndNobodyLooksAgain() throws SQLException {
+        String why = "SELECT coalesce(explanation || ' ' || evidence::text, 'none') FROM sluice.divergence";
+        DivergenceStore store = new DivergenceStore("lane");
+        TableMapping mapping = TableMapping.identity(new TableId("public", "a"), "main");
+        Divergence plain = new Divergence(Kind.MISSING, List.of("1"), List.of());
+        try (Connection connection = Databases.connect(server.config("target", "target"), "test")) {
+            DivergenceStore.createTable(connection);
+            store.seen(connection, mapping, List.of(plain), clock(connection));
+            assertThat(target.ask(why)).isEqualTo("none");
+            store.seen(connection, mapping, List.of(plain.explained("first", "{\"n\": 1}")), clock(connection));
+            store.seen(connection, mapping, List.of(plain), clock(connection));
+            assertThat(target.ask(why)).isEqualTo("first {\"n\": 1}");
+            store.seen(connection, mapping, List.of(plain.explained("second", "{}")), clock(connection));
+            assertThat(target.ask(why)).isEqualTo("second {}");
+
+            assertThat(store.closeUnseen(connection, mapping.source(), clock(connection), 10)).isEqualTo(1);
+            assertThat(target.ask(why)).as("closed").isEqualTo("second {}");
+            store.seen(connection, mapping, List.of(plain), clock(connection));
+            assertThat(target.ask(why)).as("differs again, for another reason perhaps").isEqualTo("none");
+        }
+    }
+
+    @Test
+    void aTableOfAnEarlierVersionIsCompletedByItsOwner() {
+        target.execute("DELETE FROM a WHERE id = 1");
+        compare();
+        target.execute("ALTER TABLE sluice.divergence DROP COLUMN explanation, DROP COLUMN evidence;"
+                + " GRANT USAGE ON SCHEMA sluice TO reader; GRANT SELECT, INSERT, UPDATE, DELETE ON sluice.divergence TO reader;"
+                + " DELETE FROM b WHERE id = 2");
+        DatabaseConfig to = server.config("target", "target");
+        PipelineConfig limited = config(new DatabaseConfig(
+                to.role(), to.host(), to.port(), to.database(), "reader", new Secret("reader"), to.sslMode(), to.properties()));
+        assertThat(compare(limited, 100)).isEqualTo(Stop.DIFFERENT);
+        assertThat(out.toString())
+                .contains("2 differing keys are stored", "explanations are not stored", "ALTER TABLE sluice.divergence ADD");
+        assertThat(target.ask(OPEN)).isEqualTo("a {1}, b {2}");
+
+        assertThat(compare()).isEqualTo(Stop.DIFFERENT);
+        assertThat(out.toString()).doesNotContain("not stored");
+        assertThat(target.ask("SELECT count(*) FROM sluice.divergence WHERE explanation IS NULL AND first_seen < last_seen"))
+                .isEqualTo("2");
+    }
+
     private Stop compare() {
         return compare(config(server.config("target", "target")), 100_000);
     }

@@ -20,13 +20,13 @@ class EpochIT {
     private final long seed = Seed.of(EpochIT.class);
 
     @BeforeAll
-    static void startServers() {
-        servers = ThreeServers.start();
+    static void takeServers() {
+        servers = SharedServers.take();
     }
 
     @AfterAll
-    static void stopServers() {
-        servers.close();
+    static void emptyServers() {
+        SharedServers.empty();
     }
 
     @Test

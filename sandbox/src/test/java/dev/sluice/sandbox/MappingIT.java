@@ -25,7 +25,7 @@ class MappingIT {
 
     @BeforeAll
     static void startPipeline() {
-        servers = ThreeServers.start();
+        servers = SharedServers.take();
         TestDatabase source = TestDatabase.create(servers.source(), "mapping");
         TestDatabase target = TestDatabase.create(servers.target(), "mapping");
         source.execute(SqlScript.text("mapping-both.sql") + SqlScript.text("mapping-source.sql"));
@@ -68,7 +68,7 @@ class MappingIT {
         if (pipeline != null) {
             pipeline.close();
         }
-        servers.close();
+        SharedServers.empty();
     }
 
     @AfterEach

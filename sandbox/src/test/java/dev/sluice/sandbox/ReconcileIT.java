@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.sluice.config.PipelineConfig;
 import dev.sluice.config.VerifyConfig;
+import dev.sluice.config.VerifyConfig.Evidence;
 import dev.sluice.process.StopSignal;
 import dev.sluice.reconciler.ReconcileCommand;
 import dev.sluice.schemas.Stop;
@@ -25,20 +26,20 @@ import org.junit.jupiter.api.extension.ExtendWith;
 @ExtendWith(ChildLogs.class)
 class ReconcileIT {
     private static final Duration PATIENCE = Duration.ofSeconds(60);
-    private static final VerifyConfig DAILY = new VerifyConfig(Duration.ofDays(1), 100, 0, 0, Optional.empty());
+    private static final VerifyConfig DAILY = new VerifyConfig(Duration.ofDays(1), 100, 0, 0, Optional.empty(), Evidence.HASHES);
 
     private static ThreeServers servers;
 
     private final Command sluice = new Command();
 
     @BeforeAll
-    static void startServers() {
-        servers = ThreeServers.start();
+    static void takeServers() {
+        servers = SharedServers.take();
     }
 
     @AfterAll
-    static void stopServers() {
-        servers.close();
+    static void emptyServers() {
+        SharedServers.empty();
     }
 
     @Test
@@ -68,6 +69,8 @@ class ReconcileIT {
                 awaitVerdicts(pipeline, "item,IN SYNC");
                 pipeline.onSource("UPDATE item SET name = 'changed' WHERE id BETWEEN 5 AND 7; INSERT INTO bare VALUES (1)");
                 awaitOpen(pipeline, "{7}");
+                assertThat(pipeline.askTarget("SELECT explanation || ' ' || (evidence -> 'lastEvents' -> -1 ->> 'operation') FROM sluice.divergence"))
+                        .startsWith("unexplained").endsWith(" update");
                 awaitVerified(pipeline);
                 reconciler.stop();
             }
@@ -102,7 +105,7 @@ class ReconcileIT {
             pipeline.awaitCaughtUp();
             String count = "SELECT CASE WHEN to_regclass('sluice.verified_range') IS NOT NULL THEN 1 ELSE 0 END";
 
-            VerifyConfig shy = new VerifyConfig(Duration.ofDays(1), 100, 0, 1, Optional.empty());
+            VerifyConfig shy = new VerifyConfig(Duration.ofDays(1), 100, 0, 1, Optional.empty(), Evidence.HASHES);
             try (Reconciler reconciler = new Reconciler(pipeline.config().verifying(shy));
                     Busy one = new Busy(pipeline);
                     Busy other = new Busy(pipeline)) {
@@ -116,7 +119,7 @@ class ReconcileIT {
                 reconciler.stop();
             }
 
-            VerifyConfig slow = new VerifyConfig(Duration.ofDays(1), 1, 0, 0, Optional.empty());
+            VerifyConfig slow = new VerifyConfig(Duration.ofDays(1), 1, 0, 0, Optional.empty(), Evidence.HASHES);
             try (Reconciler reconciler = new Reconciler(pipeline.config().verifying(slow))) {
                 Await.until("a range is through", PATIENCE, () -> pipeline.askTarget(count).equals("1")
                         && !pipeline.askTarget("SELECT count(*) FROM sluice.verified_range").equals("0"));

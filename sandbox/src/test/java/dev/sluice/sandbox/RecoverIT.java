@@ -36,13 +36,13 @@ class RecoverIT {
     private final StringWriter err = new StringWriter();
 
     @BeforeAll
-    static void startServers() {
-        servers = ThreeServers.start();
+    static void takeServers() {
+        servers = SharedServers.take();
     }
 
     @AfterAll
-    static void stopServers() {
-        servers.close();
+    static void emptyServers() {
+        SharedServers.empty();
     }
 
     @Test

@@ -26,13 +26,13 @@ class RepairIT {
     private final Command sluice = new Command();
 
     @BeforeAll
-    static void startServers() {
-        servers = ThreeServers.start();
+    static void takeServers() {
+        servers = SharedServers.take();
     }
 
     @AfterAll
-    static void stopServers() {
-        servers.close();
+    static void emptyServers() {
+        SharedServers.empty();
     }
 
     private int repair(Pipeline pipeline, String... arguments) {

@@ -28,13 +28,13 @@ class TargetFailuresIT {
     private static ThreeServers servers;
 
     @BeforeAll
-    static void startServers() {
-        servers = ThreeServers.start();
+    static void takeServers() {
+        servers = SharedServers.take();
     }
 
     @AfterAll
-    static void stopServers() {
-        servers.close();
+    static void emptyServers() {
+        SharedServers.empty();
     }
 
     private static List<String> samples(String next) {

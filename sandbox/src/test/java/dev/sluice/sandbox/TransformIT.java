@@ -34,13 +34,13 @@ class TransformIT {
     private final long seed = Seed.of(TransformIT.class);
 
     @BeforeAll
-    static void startServers() {
-        servers = ThreeServers.start();
+    static void takeServers() {
+        servers = SharedServers.take();
     }
 
     @AfterAll
-    static void stopServers() {
-        servers.close();
+    static void emptyServers() {
+        SharedServers.empty();
     }
 
     @Test

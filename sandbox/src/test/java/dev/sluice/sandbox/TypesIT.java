@@ -59,7 +59,7 @@ class TypesIT {
 
     @BeforeAll
     static void startPipeline() {
-        servers = ThreeServers.start();
+        servers = SharedServers.take();
         TestDatabase source = TestDatabase.create(servers.source(), "types");
         TestDatabase target = TestDatabase.create(servers.target(), "types");
         for (TestDatabase side : List.of(source, target)) {
@@ -136,7 +136,7 @@ class TypesIT {
         if (pipeline != null) {
             pipeline.close();
         }
-        servers.close();
+        SharedServers.empty();
     }
 
     // ---- what is tried

@@ -8,6 +8,7 @@ import dev.sluice.process.StopSignal;
 import dev.sluice.reconciler.ReconcileCommand;
 import dev.sluice.schemas.Stop;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterAll;
@@ -25,13 +26,13 @@ class VerifyCommandIT {
     private final Command sluice = new Command();
 
     @BeforeAll
-    static void startServers() {
-        servers = ThreeServers.start();
+    static void takeServers() {
+        servers = SharedServers.take();
     }
 
     @AfterAll
-    static void stopServers() {
-        servers.close();
+    static void emptyServers() {
+        SharedServers.empty();
     }
 
     @Test
@@ -69,8 +70,9 @@ class VerifyCommandIT {
                             .formatted(CANARY));
             assertThat(sluice.run(pipeline, "verify")).isEqualTo(Stop.DIFFERENT.exitCode());
             assertThat(sluice.out()).contains(
-                            "public.person: DIVERGED (2 confirmed)", "  differs: id=7 in name", "  missing in the target: id=8",
-                            "public.paper: DIVERGED (1 confirmed)", "  differs: no=ä, year=2026 in title",
+                            "public.person: DIVERGED (2 confirmed)", "  differs: id=7 in name: unexplained",
+                            "  missing in the target: id=8: unexplained",
+                            "public.paper: DIVERGED (1 confirmed)", "  differs: no=ä, year=2026 in title: unexplained",
                             "public.bare: DIVERGED (2 confirmed)", "DIVERGED: 3 of 3 tables", "sluice repair --from-divergences")
                     .doesNotContain(CANARY);
             assertThat(sluice.run(pipeline, "verify", "--table", "person", "-o", "json")).isEqualTo(Stop.DIFFERENT.exitCode());
@@ -78,12 +80,112 @@ class VerifyCommandIT {
             assertThat(json).hasSize(1);
             assertThat(json.get(0).get("verdict").textValue()).isEqualTo("diverged");
             assertThat(json.get(0).get("confirmed").intValue()).isEqualTo(2);
+            requireEvidence(pipeline, json.get(0).get("differences"));
 
             assertThat(sluice.run(pipeline, "repair", "--from-divergences", "--execute")).as(sluice.printed()).isZero();
             assertThat(pipeline.askTarget("SELECT count(*) FROM sluice.divergence WHERE closed_at IS NULL")).isEqualTo("3");
             assertThat(sluice.run(pipeline, "verify", "--table", "person", "--table", "paper")).as(sluice.printed()).isZero();
             assertThat(pipeline.askTarget("SELECT count(*) FROM sluice.divergence WHERE closed_at IS NULL")).isEqualTo("0");
             pipeline.onTarget("UPDATE bare SET v = 'y' WHERE v = 'z'");
+            pipeline.assertEqual();
+        }
+    }
+
+    /** Hashes, and no value anywhere. */
+    private static void requireEvidence(Pipeline pipeline, JsonNode differences) throws Exception {
+        assertThat(differences.toString()).doesNotContain(CANARY);
+        assertThat(pipeline.askTarget("SELECT string_agg(d::text, '') FROM sluice.divergence AS d")).doesNotContain(CANARY, "name 7");
+        for (JsonNode difference : differences) {
+            boolean isThere = difference.get("key").textValue().equals("id=7");
+            assertThat(difference.get("explanation").textValue()).startsWith("unexplained");
+            JsonNode evidence = difference.get("evidence");
+            assertThat(evidence.get("sourceSnapshot").textValue()).matches("\\d+:\\d+:[\\d,]*");
+            assertThat(evidence.get("sourcePosition").textValue()).matches("[0-9A-F]+/[0-9A-F]+");
+            assertThat(evidence.get("targetSeq").longValue()).isGreaterThanOrEqualTo(504);
+            assertThat(evidence.get("targetEpoch").longValue()).isPositive();
+            JsonNode name = evidence.at("/columns/name");
+            assertThat(name.at("/source/sha256").textValue()).matches("[0-9a-f]{16}").isNotEqualTo(name.at("/target/sha256").textValue());
+            assertThat(name.at("/source/length").intValue()).isEqualTo(6);
+            assertThat(evidence.get("columns")).hasSize(isThere ? 1 : 2);
+            assertThat(name.has("target")).isEqualTo(isThere);
+            assertThat(evidence.get("lastEvents")).singleElement().satisfies(event -> {
+                assertThat(event.get("operation").textValue()).isEqualTo("insert");
+                assertThat(event.get("seq").longValue()).isEqualTo(isThere ? 8 : 9);
+                assertThat(event.get("lsn").textValue()).matches("[0-9A-F]+/[0-9A-F]+");
+                assertThat(event.get("xid").longValue()).isPositive();
+                assertThat(Instant.parse(event.get("committedAt").textValue())).isBefore(Instant.now());
+            });
+        }
+        assertThat(new ObjectMapper().readTree(pipeline.askTarget(
+                        "SELECT evidence FROM sluice.divergence WHERE source_table = 'person' AND key = '{7}'")))
+                .as("what is stored").isEqualTo(differences.get(0).get("evidence"));
+    }
+
+    @Test
+    void whyARowDiffersIsSaidAndItsValuesAreShownIfTheyMayBe() throws Exception {
+        try (Pipeline pipeline = Pipeline.on(servers, "why").settings("verify: {evidence: values}").carrying("thing", "part")) {
+            pipeline.onBoth(
+                    """
+                    CREATE TABLE thing (id int PRIMARY KEY, photo text, price numeric(12,4), at timestamptz, bytes bytea);
+                    CREATE TABLE part (id int PRIMARY KEY, v text)""");
+            pipeline.startCapture();
+            pipeline.startApply();
+            pipeline.awaitStreaming();
+            pipeline.onSource(
+                    """
+                    INSERT INTO thing SELECT n, repeat('ü', 2500), 12.3456, '2026-01-02 03:04:05+00', 'x' FROM generate_series(1, 5) AS n;
+                    UPDATE thing SET price = 1 WHERE id = 1;
+                    UPDATE thing SET price = 2 WHERE id < 3;
+                    UPDATE thing SET price = 3 WHERE id = 1;
+                    UPDATE thing SET price = 12.3456 WHERE id < 3""");
+            pipeline.awaitCaughtUp();
+            pipeline.onSource("ALTER PUBLICATION sluice_why_main SET TABLE thing, part WHERE (id < 100)");
+            pipeline.onSource("INSERT INTO part VALUES (1, 'a'), (100, 'b'), (101, 'c')");
+            pipeline.awaitCaughtUp();
+            pipeline.onTarget(
+                    """
+                    UPDATE thing SET photo = '__debezium_unavailable_value' WHERE id = 1;
+                    UPDATE thing SET photo = repeat('ü', 1200), bytes = convert_to('__debezium_unavailable_value', 'UTF8') WHERE id = 2;
+                    UPDATE thing SET photo = NULL, at = '2026-01-02 03:04:05.000001+00' WHERE id = 3;
+                    ALTER TABLE thing ALTER price TYPE numeric(10,2);
+                    UPDATE part SET v = 'x'""");
+
+            assertThat(sluice.run(pipeline, "verify")).as(sluice.printed()).isEqualTo(Stop.DIFFERENT.exitCode());
+            String drift = "schema drift: price is numeric(12,4) at the source and numeric(10,2) in the target";
+            assertThat(sluice.out()).contains(
+                    "  differs: id=1 in photo, price: TOAST placeholder in photo",
+                    "  differs: id=2 in photo, price, bytes: TOAST placeholder in bytes",
+                    "  differs: id=3 in photo, price, at: " + drift,
+                    "  differs: id=4 in price: " + drift,
+                    "  differs: id=1 in v: unexplained",
+                    "  missing in the target: id=100: filtered: publication \"sluice_why_main\" sends no rows of it but those"
+                            + " WHERE (id < 100)",
+                    "  missing in the target: id=101: filtered");
+            String shown = "SELECT evidence #>> '{columns,%s}' FROM sluice.divergence WHERE source_table = 'thing' AND key = '{%d}'";
+            ObjectMapper json = new ObjectMapper();
+            JsonNode photo = json.readTree(pipeline.askTarget(shown.formatted("photo", 2)));
+            assertThat(photo.get("source").toString())
+                    .isEqualTo("{\"text\":\"%s\",\"cutAt\":1000,\"length\":2500}".formatted("ü".repeat(1000)));
+            assertThat(photo.at("/target/length").intValue()).isEqualTo(1200);
+            assertThat(pipeline.askTarget(shown.formatted("photo,target", 3))).isEqualTo("null");
+            assertThat(pipeline.askTarget(shown.formatted("at,target,text", 3))).isEqualTo("2026-01-02 03:04:05.000001+00");
+            assertThat(pipeline.askTarget(shown.formatted("price,source,text", 4))).isEqualTo("12.3456");
+            assertThat(pipeline.askTarget(
+                            """
+                            SELECT string_agg(e ->> 'operation', ' ' ORDER BY n) FROM sluice.divergence,
+                              jsonb_array_elements(evidence -> 'lastEvents') WITH ORDINALITY AS of (e, n)
+                            WHERE source_table = 'thing' AND key = '{%d}'"""
+                                    .formatted(1)))
+                    .isEqualTo("update update update");
+            assertThat(pipeline.askTarget(
+                            "SELECT evidence -> 'lastEvents' || (evidence -> 'lastEventsLookedFor') FROM sluice.divergence"
+                                    + " WHERE key = '{100}'"))
+                    .isEqualTo("[\"among the last 20,000 records of each partition\"]");
+
+            pipeline.onTarget("ALTER TABLE thing ALTER price TYPE numeric(12,4)");
+            pipeline.onSource("ALTER PUBLICATION sluice_why_main SET TABLE thing, part");
+            assertThat(sluice.run(pipeline, "repair", "--from-divergences", "--execute")).as(sluice.printed()).isZero();
+            assertThat(sluice.run(pipeline, "verify")).as(sluice.printed()).isZero();
             pipeline.assertEqual();
         }
     }
@@ -100,7 +202,8 @@ class VerifyCommandIT {
             pipeline.awaitCaughtUp();
 
             assertThat(sluice.run(pipeline, "verify")).as(sluice.printed()).isEqualTo(Stop.DIFFERENT.exitCode());
-            assertThat(sluice.out()).contains("public.person: DIVERGED (1 confirmed, 1 of them held back by dead letters)", "public.other: IN SYNC");
+            assertThat(sluice.out()).contains("public.person: DIVERGED (1 confirmed, 1 of them held back by dead letters)",
+                    "  missing in the target: id=2: dead letter 1 holds it back", "public.other: IN SYNC");
 
             pipeline.onTarget("ALTER TABLE other RENAME COLUMN v TO w");
             pipeline.onSource("INSERT INTO other VALUES (2, 'y')");

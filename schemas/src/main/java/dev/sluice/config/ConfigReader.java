@@ -166,7 +166,8 @@ public final class ConfigReader {
                 section.integer("sharePercent", VerifyConfig.DEFAULT.sharePercent(), 1, 100),
                 section.integer("rowsPerSecond", VerifyConfig.DEFAULT.rowsPerSecond(), 0, 1_000_000_000),
                 section.integer("pauseAboveSessions", VerifyConfig.DEFAULT.pauseAboveSessions(), 0, 1_000_000),
-                host.isEmpty() ? Optional.empty() : Optional.of(source.at(host, port)));
+                host.isEmpty() ? Optional.empty() : Optional.of(source.at(host, port)),
+                section.oneOf("evidence", VerifyConfig.DEFAULT.evidence()));
         section.reportUnknown();
         return verify;
     }

@@ -28,6 +28,7 @@ public record PipelineConfig(
         NONE
     }
 
+    /** With nothing said about verifying. */
     public PipelineConfig(
             String name,
             DatabaseConfig source,
@@ -63,7 +64,8 @@ public record PipelineConfig(
 
     public PipelineConfig verifyingEvery(Duration period) {
         return verifying(new VerifyConfig(
-                period, verify.sharePercent(), verify.rowsPerSecond(), verify.pauseAboveSessions(), verify.standby()));
+                period, verify.sharePercent(), verify.rowsPerSecond(), verify.pauseAboveSessions(), verify.standby(),
+                verify.evidence()));
     }
 
     /** The database that is compared with the target: the source, or a standby of it. */

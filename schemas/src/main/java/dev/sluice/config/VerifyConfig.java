@@ -12,8 +12,22 @@ import java.util.Optional;
  * @param pauseAboveSessions such a pass waits while more sessions are at work in the database that is read as the source; 0 if it
  *     never waits
  * @param standby a physical standby of the source that is read in its place
+ * @param evidence what is stored of the values of rows that differ
  */
 public record VerifyConfig(
-        Duration every, int sharePercent, int rowsPerSecond, int pauseAboveSessions, Optional<DatabaseConfig> standby) {
-    public static final VerifyConfig DEFAULT = new VerifyConfig(Duration.ofHours(24), 5, 0, 50, Optional.empty());
+        Duration every,
+        int sharePercent,
+        int rowsPerSecond,
+        int pauseAboveSessions,
+        Optional<DatabaseConfig> standby,
+        Evidence evidence) {
+    public static final VerifyConfig DEFAULT =
+            new VerifyConfig(Duration.ofHours(24), 5, 0, 50, Optional.empty(), Evidence.HASHES);
+
+    public enum Evidence {
+        /** A hash of each, which tells whether two are the same and no more. */
+        HASHES,
+        /** The values as they are. */
+        VALUES
+    }
 }

@@ -19,9 +19,9 @@ import java.util.Locale;
 import java.util.Map;
 
 /**
- * Rows that a comparison has found to differ, in the target: written by whoever compares, read by whoever repairs. Keys only, no
- * other values. One is closed by a later comparison that finds its row equal, and opened again by one that does not; what is
- * closed stays for {@value #KEPT_DAYS} days.
+ * Rows that a comparison has found to differ, in the target: written by whoever compares, read by whoever repairs. Values of
+ * rows stand in their evidence only, and there as hashes unless the configuration says otherwise. One is closed by a later
+ * comparison that finds its row equal, and opened again by one that does not; what is closed stays for {@value #KEPT_DAYS} days.
  *
  * <p>A pass is one comparison of a table; it is named by the target's time before its first snapshot, and what it finds by the time
  * before the snapshot in which it was found. What was seen earlier changes nothing if it is said behind what was seen later.
@@ -39,6 +39,38 @@ public final class DivergenceStore {
             WHERE d.lane = ? AND d.source_schema = ? AND d.source_table = ? AND d.closed_at IS NULL AND d.last_seen < given.pass
             LIMIT ?""";
 
+    private static final String SEEN =
+            """
+            INSERT INTO sluice.divergence AS known (lane, source_schema, source_table, target_schema, target_table,
+                                                    kind, columns, first_seen, last_seen, key, key_digest%s)
+            SELECT given.lane, given.source_schema, given.source_table, given.target_schema, given.target_table,
+                   given.kind, given.columns, given.pass, given.pass, given.key, sha256(convert_to(given.key::text, 'UTF8'))%s
+            FROM (SELECT ?::text, ?::text, ?::text, ?::text, ?::text, ?::text, ?::text[], ?::timestamptz, ?::text[],
+                         nullif(?::text, ''), nullif(?::text, '')::jsonb)
+              AS given (lane, source_schema, source_table, target_schema, target_table, kind, columns, pass, key,
+                        explanation, evidence)
+            ON CONFLICT (lane, source_schema, source_table, key_digest) DO UPDATE SET
+              target_schema = EXCLUDED.target_schema, target_table = EXCLUDED.target_table, kind = EXCLUDED.kind,
+              columns = EXCLUDED.columns, last_seen = EXCLUDED.last_seen, closed_at = NULL%s
+            WHERE known.last_seen <= EXCLUDED.last_seen
+              AND (known.closed_at IS NULL OR known.closed_at <= EXCLUDED.last_seen)""";
+
+    /** What a table of an earlier version lacks, in the three places of {@link #SEEN}. */
+    private static final String[] EXPLAINED = {
+        ", explanation, evidence",
+        ", given.explanation, given.evidence",
+        """
+        ,
+          explanation = CASE WHEN EXCLUDED.explanation IS NULL AND known.closed_at IS NULL
+                             THEN known.explanation ELSE EXCLUDED.explanation END,
+          evidence = CASE WHEN EXCLUDED.explanation IS NULL AND known.closed_at IS NULL
+                          THEN known.evidence ELSE EXCLUDED.evidence END"""
+    };
+
+    /** For the owner of a table of an earlier version. */
+    public static final String COMPLETE = "ALTER TABLE sluice.divergence ADD COLUMN IF NOT EXISTS explanation text,"
+            + " ADD COLUMN IF NOT EXISTS evidence jsonb;";
+
     private final String lane;
 
     /** @param lane unique in the target: pipeline and lane */
@@ -50,10 +82,30 @@ public final class DivergenceStore {
         return Catalog.isThere(target, new TableId("sluice", "divergence"));
     }
 
-    /** Makes the table; the schema is there. One caller after the other: of two that make the same table the server refuses one. */
+    /** Whether it is there and has every column. */
+    public static boolean isComplete(Connection target) throws SQLException {
+        try (Statement query = target.createStatement();
+                ResultSet row = query.executeQuery(
+                        """
+                        SELECT count(*) = 2 FROM pg_catalog.pg_attribute
+                        WHERE attrelid = to_regclass('sluice.divergence') AND attname IN ('explanation', 'evidence')
+                          AND NOT attisdropped""")) {
+            row.next();
+            return row.getBoolean(1);
+        }
+    }
+
+    /**
+     * Makes the table, and adds what one of an earlier version lacks if the role owns it; the schema is there. One caller after the
+     * other: of two that make the same table the server refuses one.
+     */
     public static void createTable(Connection target) throws SQLException {
         try (Statement create = target.createStatement()) {
             create.execute("SELECT pg_advisory_xact_lock(hashtextextended('sluice.tables', 0))");
+            if (isThere(target)) {
+                complete(target);
+                return;
+            }
             // by a digest: an index takes no text of more than 2,704 bytes
             create.execute(
                     """
@@ -70,8 +122,24 @@ public final class DivergenceStore {
                       first_seen timestamptz NOT NULL,
                       last_seen timestamptz NOT NULL,
                       closed_at timestamptz,
+                      explanation text,
+                      evidence jsonb,
                       PRIMARY KEY (lane, source_schema, source_table, key_digest)
                     )""");
+        }
+    }
+
+    private static void complete(Connection target) throws SQLException {
+        try (Statement statement = target.createStatement()) {
+            boolean isOwner;
+            try (ResultSet row = statement.executeQuery(
+                    "SELECT pg_has_role(relowner, 'USAGE') FROM pg_catalog.pg_class WHERE oid = 'sluice.divergence'::regclass")) {
+                row.next();
+                isOwner = row.getBoolean(1);
+            }
+            if (isOwner) {
+                statement.execute(COMPLETE);
+            }
         }
     }
 
@@ -85,23 +153,15 @@ public final class DivergenceStore {
     }
 
     /**
-     * Notes what has been found.
+     * Notes what has been found. What is known of a row that has stayed open is kept if nobody has looked into it this time; a table
+     * that is not complete gets all the rest.
      *
      * @param seen the target's clock before the snapshot in which they differed
      */
     public void seen(Connection target, TableMapping table, Collection<Divergence> divergences, OffsetDateTime seen)
             throws SQLException {
         try (PreparedStatement insert = target.prepareStatement(
-                """
-                INSERT INTO sluice.divergence AS known (lane, source_schema, source_table, target_schema, target_table,
-                                                        kind, columns, first_seen, last_seen, key, key_digest)
-                SELECT ?, ?, ?, ?, ?, ?, ?, pass, pass, key, sha256(convert_to(key::text, 'UTF8'))
-                FROM (SELECT ?::timestamptz, ?::text[]) AS given (pass, key)
-                ON CONFLICT (lane, source_schema, source_table, key_digest) DO UPDATE SET
-                  target_schema = EXCLUDED.target_schema, target_table = EXCLUDED.target_table, kind = EXCLUDED.kind,
-                  columns = EXCLUDED.columns, last_seen = EXCLUDED.last_seen, closed_at = NULL
-                WHERE known.last_seen <= EXCLUDED.last_seen
-                  AND (known.closed_at IS NULL OR known.closed_at <= EXCLUDED.last_seen)""")) {
+                SEEN.formatted(isComplete(target) ? (Object[]) EXPLAINED : new Object[] {"", "", ""}))) {
             for (Divergence divergence : divergences) {
                 insert.setString(1, lane);
                 insert.setString(2, table.source().schema());
@@ -112,6 +172,8 @@ public final class DivergenceStore {
                 insert.setArray(7, target.createArrayOf("text", divergence.columns().toArray()));
                 insert.setObject(8, seen);
                 insert.setArray(9, target.createArrayOf("text", divergence.key().toArray()));
+                insert.setString(10, divergence.explanation());
+                insert.setString(11, divergence.evidence());
                 insert.addBatch();
             }
             insert.executeBatch();

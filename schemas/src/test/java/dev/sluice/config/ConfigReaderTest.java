@@ -3,6 +3,7 @@ package dev.sluice.config;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
+import dev.sluice.config.VerifyConfig.Evidence;
 import dev.sluice.schemas.TableId;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -81,6 +82,7 @@ class ConfigReaderTest {
                     constants: {origin: monolith}
                 capture: {checkpointInterval: 1s, heartbeatInterval: 1m, pollInterval: 10ms}
                 apply: {batchRows: 10, batchBytes: 1MB, linger: 0ms, statementTimeout: 30s}
+                verify: {evidence: values}
                 """);
 
         assertThat(config.source().properties()).containsEntry("prepareThreshold", "0");
@@ -93,6 +95,7 @@ class ConfigReaderTest {
                 TableId.parse("public.orders"), TableId.parse("sales.orders"), "large",
                 Map.of("cust_id", "customer_id"), Set.of("internal_note"), Map.of("origin", "monolith")));
         assertThat(config.apply().linger()).isZero();
+        assertThat(config.verify().evidence()).isEqualTo(Evidence.VALUES);
     }
 
     @Test
@@ -158,7 +161,8 @@ class ConfigReaderTest {
                                 + " that holds a dot",
                         "tables[1].exlude: unknown key; did you mean 'exclude'?",
                         "capture.pollInterval: must be from 1ms to 1s, was 2h",
-                        "colour: unknown key; known here: pipeline, source, target, kafka, lanes, tables, capture, apply, backfill, verify",
+                        "colour: unknown key; known here: pipeline, source, target, kafka, lanes, tables, capture, apply, backfill,"
+                                + " verify",
                         "SLUICE_KAFKA_BOOTSRAP_SERVERS: unknown variable; did you mean SLUICE_KAFKA_BOOTSTRAP_SERVERS?",
                         "SLUICE_APPLY_LINGER (apply.linger): not a duration: '5'; write a number and its unit,"
                                 + " as 250ms, 1s, 5m, 2h or 7d");

@@ -1,0 +1,249 @@
+package dev.sluice.reconciler;
+
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.sluice.catalog.Catalog;
+import dev.sluice.catalog.Column;
+import dev.sluice.catalog.TableShape;
+import dev.sluice.config.LaneConfig;
+import dev.sluice.config.PipelineConfig;
+import dev.sluice.config.TableMapping;
+import dev.sluice.config.VerifyConfig.Evidence;
+import dev.sluice.divergence.Divergence;
+import dev.sluice.divergence.Divergence.Kind;
+import dev.sluice.schemas.TableId;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Savepoint;
+import java.sql.Statement;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+
+/**
+ * What the two snapshots in which rows differ tell about these rows: their values, the dead letters that hold them back, whether the
+ * publication sends them. A question that a server refuses is left out; it never keeps a row from being reported.
+ *
+ * <p>Threads: one at a time.
+ */
+final class SnapshotEvidence {
+    /** Types between which no value changes. */
+    private static final String TEXT = "text|character varying.*";
+
+    private final PipelineConfig config;
+    private final LaneConfig lane;
+    private final SnapshotPair pair;
+    private final ComparedTable table;
+    private final TableMapping mapping;
+    private final Evidence policy;
+
+    SnapshotEvidence(PipelineConfig config, LaneConfig lane, SnapshotPair pair, ComparedTable table) {
+        this.config = config;
+        this.lane = lane;
+        this.pair = pair;
+        this.table = table;
+        this.mapping = table.mapping();
+        this.policy = config.verify().evidence();
+    }
+
+    /** @throws SQLException if a connection is lost */
+    List<ConfirmedRow> of(List<Divergence> found) throws SQLException {
+        List<List<String>> here = keys(found, Kind.EXTRA);
+        List<List<String>> there = keys(found, Kind.MISSING);
+        Map<List<String>, String[]> source = answers(pair.source(), table.source(), here, shown(table.source()));
+        Map<List<String>, String[]> target = answers(pair.target(), table.target(), there, shown(table.target()));
+        Map<List<String>, Long> letters = tried(pair.target(), this::letters).orElse(Map.of());
+        Optional<Filter> filter = tried(pair.source(), from -> filter(from, here)).orElse(Optional.empty());
+        Map<String, String> drifts = tried(pair.source(), from -> drifts()).orElse(Map.of());
+        ObjectNode taken = taken();
+        List<ConfirmedRow> rows = new ArrayList<>();
+        for (Divergence row : found) {
+            String[] values = target.get(row.key());
+            List<String> causes = new ArrayList<>();
+            Optional.ofNullable(letters.get(row.key())).ifPresent(id -> causes.add("dead letter %d holds it back".formatted(id)));
+            placeholders(row, values).ifPresent(causes::add);
+            row.columns().stream().map(drifts::get).filter(drift -> drift != null).findFirst().ifPresent(causes::add);
+            filter.filter(some -> some.keys().contains(row.key())).ifPresent(some -> causes.add(some.cause()));
+            ObjectNode evidence = taken.deepCopy();
+            evidence.set("columns", columns(row, source.get(row.key()), values));
+            Optional.ofNullable(letters.get(row.key())).ifPresent(id -> evidence.put("deadLetter", id));
+            rows.add(new ConfirmedRow(row, evidence, causes, ""));
+        }
+        return rows;
+    }
+
+    /** Of rows that one side has. */
+    private static List<List<String>> keys(List<Divergence> found, Kind lacking) {
+        return found.stream().filter(row -> row.kind() != lacking).map(Divergence::key).toList();
+    }
+
+    private List<String> shown(ComparedSide side) {
+        return side.values().stream().map(value -> ShownValue.sql(policy, value.expression(), side.key())).toList();
+    }
+
+    // ---- questions to a side
+
+    private interface Question<T> {
+        T ask(Connection side) throws SQLException;
+    }
+
+    /** The snapshot stays, whatever becomes of the question. */
+    private static <T> Optional<T> tried(Connection side, Question<T> question) throws SQLException {
+        Savepoint before = side.setSavepoint();
+        try {
+            T answer = question.ask(side);
+            side.releaseSavepoint(before);
+            return Optional.of(answer);
+        } catch (SQLException e) {
+            side.rollback(before);
+            return Optional.empty();
+        }
+    }
+
+    /** By key, what was asked. */
+    private Map<List<String>, String[]> answers(
+            Connection connection, ComparedSide side, Collection<List<String>> keys, List<String> asked) throws SQLException {
+        if (keys.isEmpty()) {
+            return Map.of();
+        }
+        String from = side.from(new RowCondition.Keys(keys, table.key().size()));
+        return tried(connection, of -> answers(of, side.rowsSql(from, asked.stream()))).orElse(Map.of());
+    }
+
+    private Map<List<String>, String[]> answers(Connection side, String sql) throws SQLException {
+        int width = table.key().size();
+        Map<List<String>, String[]> answers = new HashMap<>();
+        try (RowStream rows = new RowStream(side, sql)) {
+            for (; rows.hasRow(); rows.next()) {
+                String[] row = rows.row();
+                answers.put(List.copyOf(rows.key(width)), Arrays.copyOfRange(row, width, row.length));
+            }
+        }
+        return answers;
+    }
+
+    /** When and where the row was seen. */
+    private ObjectNode taken() throws SQLException {
+        ObjectNode json = JsonNodeFactory.instance.objectNode();
+        json.put("at", pair.at().toString());
+        try (Statement statement = pair.source().createStatement();
+                ResultSet row = statement.executeQuery("SELECT pg_current_snapshot()::text")) {
+            row.next();
+            json.put("sourceSnapshot", row.getString(1));
+        }
+        json.put("sourcePosition", pair.position().toString());
+        json.put("targetEpoch", pair.epoch()).put("targetSeq", pair.seq());
+        return json;
+    }
+
+    // ---- values
+
+    /** Those that differ, or all of the side that has the row; a side that lacks it is left out. */
+    private ObjectNode columns(Divergence row, String[] source, String[] target) {
+        ObjectNode columns = JsonNodeFactory.instance.objectNode();
+        List<String> names = table.columns();
+        for (int i = 0; i < names.size(); i++) {
+            if (row.columns().isEmpty() || row.columns().contains(names.get(i))) {
+                ObjectNode column = columns.putObject(names.get(i));
+                if (source != null) {
+                    column.set("source", ShownValue.json(policy, source[i]));
+                }
+                if (target != null) {
+                    column.set("target", ShownValue.json(policy, target[i]));
+                }
+            }
+        }
+        return columns;
+    }
+
+    private Optional<String> placeholders(Divergence row, String[] target) {
+        List<String> names = table.columns();
+        String placeholders = row.columns().stream()
+                .filter(column -> target != null && ShownValue.isPlaceholder(target[names.indexOf(column)]))
+                .collect(Collectors.joining(", "));
+        return placeholders.isEmpty() ? Optional.empty() : Optional.of("TOAST placeholder in " + placeholders);
+    }
+
+    // ---- causes
+
+    /** The first letter that holds a row back, by the row's keys. */
+    private Map<List<String>, Long> letters(Connection target) throws SQLException {
+        Map<List<String>, Long> letters = new HashMap<>();
+        try (PreparedStatement query = target.prepareStatement(
+                """
+                SELECT id, key, old_key FROM sluice.dead_letter
+                WHERE lane = ? AND source_schema = ? AND source_table = ? AND state IN ('open', 'behind') ORDER BY id""")) {
+            query.setString(1, config.nameInTarget(lane));
+            query.setString(2, mapping.source().schema());
+            query.setString(3, mapping.source().table());
+            try (ResultSet row = query.executeQuery()) {
+                while (row.next()) {
+                    for (int column = 2; column <= 3; column++) {
+                        if (row.getArray(column) != null) {
+                            letters.putIfAbsent(Arrays.asList((String[]) row.getArray(column).getArray()), row.getLong(1));
+                        }
+                    }
+                }
+            }
+        }
+        return letters;
+    }
+
+    /** By source column, for those whose types are not the same on both sides. */
+    private Map<String, String> drifts() throws SQLException {
+        TableShape here = Catalog.read(pair.source(), List.of(mapping.source())).get(mapping.source());
+        TableShape there = Catalog.read(pair.target(), List.of(mapping.target())).get(mapping.target());
+        Map<String, String> drifts = new HashMap<>();
+        for (Column column : here.columns()) {
+            there.column(mapping.targetColumn(column.name())).ifPresent(other -> {
+                boolean isText = column.type().matches(TEXT) && other.type().matches(TEXT);
+                if (!column.type().equals(other.type()) && !isText) {
+                    drifts.put(column.name(), "schema drift: %s is %s at the source and %s in the target"
+                            .formatted(column.name(), column.type(), other.type()));
+                }
+            });
+        }
+        return drifts;
+    }
+
+    /** @param keys of rows that the publication does not send */
+    private record Filter(String cause, Set<List<String>> keys) {}
+
+    /** Row filters are new in 15. Source: PostgreSQL 18 manual, 53.18 "pg_publication_tables". */
+    private Optional<Filter> filter(Connection source, List<List<String>> keys) throws SQLException {
+        if (source.getMetaData().getDatabaseMajorVersion() < 15 || keys.isEmpty()) {
+            return Optional.empty();
+        }
+        String filter;
+        try (PreparedStatement query = source.prepareStatement(
+                """
+                SELECT rowfilter FROM pg_publication_tables
+                WHERE pubname = ? AND schemaname = ? AND tablename = ? AND rowfilter IS NOT NULL""")) {
+            query.setString(1, lane.publication());
+            query.setString(2, mapping.source().schema());
+            query.setString(3, mapping.source().table());
+            try (ResultSet row = query.executeQuery()) {
+                if (!row.next()) {
+                    return Optional.empty();
+                }
+                filter = row.getString(1);
+            }
+        }
+        RowCondition unsent = new RowCondition.Both(
+                new RowCondition.Keys(keys, table.key().size()), (columns, types) -> "\nWHERE (" + filter + ") IS NOT TRUE");
+        Set<List<String>> found = new HashSet<>(answers(source, table.source().rowsSql(table.source().from(unsent), Stream.of("'t'"))).keySet());
+        return Optional.of(new Filter(
+                "filtered: publication %s sends no rows of it but those WHERE %s".formatted(TableId.quote(lane.publication()), filter),
+                found));
+    }
+}
