@@ -41,6 +41,9 @@ public final class ComparedTable {
     /** Types by which both servers order keys alike: int8, int2, int4, oid, date, timestamp, timestamptz, numeric, uuid. */
     private static final Set<Integer> ORDERED = Set.of(20, 21, 23, 26, 1082, 1114, 1184, 1700, 2950);
 
+    /** Types that each server orders by a collation of its own: text, varchar. */
+    private static final Set<Integer> COLLATED = Set.of(25, 1043);
+
     private static final int BPCHAR = 1042;
     private static final int XML = 142;
 
@@ -48,7 +51,9 @@ public final class ComparedTable {
     private final ComparedSide source;
     private final ComparedSide target;
     private final List<ComparedColumn> notCompared = new ArrayList<>();
-    private final boolean hasRanges;
+    /** Of the key's columns, but for those that have different ones on the two sides. */
+    private final List<Integer> keyTypes;
+
     /** While the columns are gone through. */
     private final List<Value> sourceValues = new ArrayList<>();
 
@@ -72,10 +77,11 @@ public final class ComparedTable {
         List<String> targetKey = key.stream().map(mapping::targetColumn).toList();
         this.source = side(mapping.source(), source, key, sourceValues, !computed.expressions().isEmpty());
         this.target = side(mapping.target(), target, targetKey, targetValues, false);
-        hasRanges = hasKey()
-                && key.stream().allMatch(column -> ORDERED.contains(source.column(column).orElseThrow().typeOid())
-                        && source.column(column).orElseThrow().typeOid()
-                                == target.column(mapping.targetColumn(column)).orElseThrow().typeOid());
+        keyTypes = key.stream()
+                .filter(column -> source.column(column).orElseThrow().typeOid()
+                        == target.column(mapping.targetColumn(column)).orElseThrow().typeOid())
+                .map(column -> source.column(column).orElseThrow().typeOid())
+                .toList();
     }
 
     /** @param readsAll expressions of the mapping may read any of its columns */
@@ -209,8 +215,15 @@ public final class ComparedTable {
     }
 
     /** Whether both servers order its rows alike by the key, so that a range of it has the same rows on both sides. */
-    boolean hasRanges() {
-        return hasRanges;
+    boolean hasSureRanges() {
+        return hasKey() && keyTypes.size() == key().size() && ORDERED.containsAll(keyTypes);
+    }
+
+    /** Whether both servers may order its rows alike, if their collations do. */
+    boolean mayHaveRanges() {
+        return hasKey()
+                && keyTypes.size() == key().size()
+                && keyTypes.stream().allMatch(type -> ORDERED.contains(type) || COLLATED.contains(type));
     }
 
     /** The rows of a {@link KeyRange} or of single keys; of a table without a key the digests of all its rows. */

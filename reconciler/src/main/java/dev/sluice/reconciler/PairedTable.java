@@ -43,6 +43,7 @@ final class PairedTable {
     private final Sides sides;
     private final SelfTests selfTests;
     private Optional<ComparedTable> compared = Optional.empty();
+    private boolean isDeterministic;
     private TableShape sourceShape;
     private TableShape targetShape;
 
@@ -146,9 +147,29 @@ final class PairedTable {
         return InFlight.texts(json, compared().key());
     }
 
-    /** Whether it can be cut into ranges that have the same rows on both sides. */
-    boolean hasRanges() {
-        return sides.hasDigests() && compared().hasRanges();
+    /**
+     * Whether it can be cut into ranges of its key.
+     *
+     * @param isSure only if they are known to have the same rows on both sides; else a few rows may stand in one range there and in
+     *     another one here
+     */
+    boolean hasRanges(boolean isSure) {
+        return sides.hasDigests() && (compared().hasSureRanges() || !isSure && compared().mayHaveRanges() && isDeterministic);
+    }
+
+    /** A collation to which different texts are the same would find one row by the key of another. */
+    private static boolean isDeterministic(Connection side, TableId table, List<String> key) throws SQLException {
+        try (PreparedStatement query = side.prepareStatement(
+                """
+                SELECT bool_and(coalesce(c.collisdeterministic, true))
+                FROM pg_attribute AS a LEFT JOIN pg_collation AS c ON c.oid = a.attcollation
+                WHERE a.attrelid = to_regclass(?) AND a.attname = ANY (?)""")) {
+            query.setString(1, table.quoted());
+            query.setArray(2, side.createArrayOf("text", key.toArray()));
+            try (ResultSet row = query.executeQuery()) {
+                return row.next() && row.getBoolean(1);
+            }
+        }
     }
 
     RowCondition keys(Collection<List<String>> keys) {
@@ -266,6 +287,8 @@ final class PairedTable {
         TableShape there = shape(sides.pair().target(), mapping.target(), "target");
         if (compared.isEmpty() || !here.equals(sourceShape) || !there.equals(targetShape)) {
             compared = Optional.of(new ComparedTable(mapping, here, there, ComputedPairs.read(config, mapping, here, there)));
+            isDeterministic = isDeterministic(sides.pair().source(), source(), compared().source().key())
+                    && isDeterministic(sides.pair().target(), mapping.target(), compared().target().key());
             sourceShape = here;
             targetShape = there;
         }

@@ -47,6 +47,9 @@ final class TablePass {
 
     private static final long PAUSE_MILLIS = 100;
 
+    /** Rows that only one side has in a range, where the two may order keys differently; with more the table is one range. */
+    private static final int MOST_ELSEWHERE = 50_000;
+
     /** Keys that are remembered; beyond these a row that is looked at twice counts twice. */
     private static final int MOST_DIVERGED = 200_000;
 
@@ -60,7 +63,7 @@ final class TablePass {
     private final List<RowDifference> differences = new ArrayList<>();
     /** Keys that are confirmed; a row may be looked at more than once. */
     private final Set<List<String>> diverged = new HashSet<>();
-    /** To be looked at again. */
+    /** To be looked at again: in flight, or perhaps in another range on the other side. */
     private final Set<List<String>> inFlight = new HashSet<>();
 
     private Optional<ComparedTable> compared = Optional.empty();
@@ -77,6 +80,8 @@ final class TablePass {
     private List<String> from;
 
     private int rangeRows;
+    private boolean isOneRange;
+    private int elsewhere;
     private boolean isThrough;
     private int looks;
     private boolean isDone;
@@ -163,7 +168,7 @@ final class TablePass {
         } else {
             table.look(() -> range(table));
         }
-        if (inFlight.isEmpty() || looks == (isThrough ? LOOKS : LOOKS_BETWEEN)) {
+        if (last.isPresent() && (inFlight.isEmpty() || looks == (isThrough ? LOOKS : LOOKS_BETWEEN))) {
             desk.handOn();
             finishRange(last.orElseThrow());
             last = Optional.empty();
@@ -235,7 +240,11 @@ final class TablePass {
         Range before = new Range(range, table.pair().at().atOffset(ZoneOffset.UTC), table.pair().position(), rows, confirmed, explained);
         Set<List<String>> now = table.inFlight();
         Optional<Long> same = table.rowsIfSame(range, now, seed);
-        rows += same.isPresent() ? same.get() : compareRows(table, range, now);
+        rows += same.isPresent() ? same.get() : compareRange(table, range, now);
+        if (elsewhere > MOST_ELSEWHERE) {
+            beginAnew(table);
+            return;
+        }
         inFlight.addAll(now); // of other ranges too: they are looked at in any case
         last = Optional.of(before);
         from = range.to();
@@ -253,7 +262,7 @@ final class TablePass {
         estimated = estimatedRows(table);
         tested = table.selfTest();
         compared = Optional.of(table.compared());
-        List<RangeLedger.Range> known = table.hasRanges() ? earlier.ranges(columns()) : List.of();
+        List<RangeLedger.Range> known = table.hasRanges(false) ? earlier.ranges(columns()) : List.of();
         at = table.pair().at();
         position = table.pair().position();
         began = table.pair().targetAt();
@@ -286,7 +295,7 @@ final class TablePass {
     }
 
     private List<String> border(PairedTable table) throws SQLException {
-        if (!table.hasRanges()) {
+        if (isOneRange || !table.hasRanges(false)) {
             return null;
         }
         String sql = table.compared().nextBorderSql(new KeyRange(from, null), rangeRows);
@@ -307,6 +316,30 @@ final class TablePass {
                 return row.getLong(1);
             }
         }
+    }
+
+    /** Gives the number of rows of the source. */
+    private long compareRange(PairedTable table, KeyRange range, Set<List<String>> leftOut) throws SQLException {
+        if (table.hasRanges(true) || range.equals(KeyRange.ALL)) {
+            return compareRows(table, range, leftOut);
+        }
+        TableComparison counted = table.compare(range, leftOut, divergence -> {
+            elsewhere += divergence.kind() == Divergence.Kind.DIFFERENT ? 0 : 1;
+            inFlight.add(divergence.key()); // by its key alone it is compared for certain
+        });
+        return counted.sourceRows();
+    }
+
+    /** In one range, since the two sides order the keys differently. */
+    private void beginAnew(PairedTable table) {
+        isOneRange = true;
+        elsewhere = 0;
+        inFlight.clear();
+        from = null;
+        rows = 0;
+        began = table.pair().targetAt();
+        at = table.pair().at();
+        position = table.pair().position();
     }
 
     /** Gives the number of rows of the source. */
