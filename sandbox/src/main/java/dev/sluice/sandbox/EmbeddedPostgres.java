@@ -101,6 +101,27 @@ public final class EmbeddedPostgres implements PostgresServer {
         }
     }
 
+    /** A hot standby of this server, from a copy of its files; this one is stopped meanwhile, its connections are cut. */
+    public EmbeddedPostgres standby() {
+        EmbeddedPostgres standby = new EmbeddedPostgres(builder().version(version));
+        stop();
+        Directories.copy(dataDirectory(), standby.dataDirectory());
+        start();
+        try {
+            Files.createFile(standby.dataDirectory().resolve("standby.signal"));
+            Files.writeString(
+                    standby.dataDirectory().resolve("postgresql.conf"),
+                    "primary_conninfo = 'host=%s port=%d user=%s password=%s'%n".formatted(Loopback.HOST, port, USER, PASSWORD),
+                    StandardOpenOption.APPEND);
+        } catch (IOException e) {
+            throw new UncheckedIOException("could not make a standby in " + standby.directory, e);
+        }
+        account.own(standby.directory);
+        Runtime.getRuntime().addShutdownHook(standby.lastResort);
+        standby.start();
+        return standby;
+    }
+
     @Override
     public int port() {
         return port;
