@@ -33,6 +33,10 @@ import java.util.stream.Collectors;
 final class PairedTable {
     private static final int TRIES = 20;
     private static final long PAUSE_MILLIS = 100;
+    private static final long CHASE_NANOS = TimeUnit.MILLISECONDS.toNanos(500);
+
+    /** Rows that are asked for in one statement. */
+    static final int KEYS_AT_ONCE = 5_000;
 
     /** lock_not_available, and serialization_failure: a standby whose replay was in the way */
     private static final Set<String> PASSING = Set.of("55P03", "40001");
@@ -243,28 +247,27 @@ final class PairedTable {
     }
 
     /**
-     * Looks at single rows until they are at rest: first in the pair that there is, then with the source's snapshot kept and the
-     * target's taken again and again, until the target is where the source was for the row. So a row that is never left alone for as
-     * long as a pair takes is verified too.
+     * Looks at single rows until they are at rest, for half a second: first in the pair that there is, then with the source's snapshot
+     * kept and the target's taken again and again, until the target is where the source was for the row. So a row that is never left
+     * alone for as long as a pair takes is verified too.
      *
      * @param asked keys; those that were compared are taken out
      * @param atRest compares them, in the pair
      */
-    void chase(Set<List<String>> asked, int times, AtRest atRest) throws SQLException, TouchLog.Unknown, Busy {
-        int time = 1;
-        while (true) {
+    void chase(Set<List<String>> asked, AtRest atRest) throws SQLException, TouchLog.Unknown, Busy {
+        long end = System.nanoTime() + CHASE_NANOS;
+        while (!asked.isEmpty()) {
             Set<List<String>> now = inFlight();
             List<List<String>> some =
                     asked.stream().filter(key -> !now.contains(key)).limit(KEYS_AT_ONCE).collect(Collectors.toList());
-            if (some.isEmpty()) {
-                if (asked.isEmpty() || time++ == times) {
-                    return;
-                }
+            if (!some.isEmpty()) {
+                atRest.compare(some);
+                some.forEach(asked::remove);
+            } else if (System.nanoTime() - end < 0) {
                 sides.pair().nextTarget(mapping);
                 requireAState();
             } else {
-                atRest.compare(some);
-                some.forEach(asked::remove);
+                return;
             }
         }
     }
@@ -273,9 +276,6 @@ final class PairedTable {
     interface AtRest {
         void compare(List<List<String>> keys) throws SQLException;
     }
-
-    /** Rows that are asked for in one statement. */
-    static final int KEYS_AT_ONCE = 5_000;
 
     /** The table must be a state that the source had. */
     private void requireAState() throws SQLException, TouchLog.Unknown {

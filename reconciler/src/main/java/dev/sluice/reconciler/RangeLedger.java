@@ -33,7 +33,7 @@ final class RangeLedger {
      * @param rows of the source
      * @param confirmed rows that differ
      * @param explained of these, rows that dead letters hold back
-     * @param inFlight rows that could not be compared
+     * @param inFlight rows that said nothing then, of the whole table
      */
     record Range(
             OffsetDateTime pass, KeyRange range, OffsetDateTime at, Lsn position, long rows, long confirmed, long explained,
@@ -114,13 +114,14 @@ final class RangeLedger {
     }
 
     /**
-     * The ranges of the table's last pass in their order, if it was cut off and not longer ago than it may last: up to the first one of
-     * which rows were left in flight.
+     * The ranges of the table's last pass in their order, if it was cut off and not longer ago than it may last.
      *
      * @param columns as {@link #save} had it; a pass over other columns is none
      * @param seconds that a pass may last
+     * @param isAny also those in which rows were in flight; else up to the first of these
      */
-    static List<Range> cutOff(Connection target, String lane, TableId source, String columns, long seconds) throws SQLException {
+    static List<Range> cutOff(Connection target, String lane, TableId source, String columns, long seconds, boolean isAny)
+            throws SQLException {
         List<Range> ranges = new ArrayList<>();
         try (PreparedStatement query = target.prepareStatement(
                 """
@@ -138,7 +139,7 @@ final class RangeLedger {
             }
             query.setDouble(8, seconds);
             try (ResultSet row = query.executeQuery()) {
-                while (row.next() && row.getLong(9) == 0 && row.getBoolean(10)) {
+                while (row.next() && (isAny || row.getLong(9) == 0) && row.getBoolean(10)) {
                     ranges.add(new Range(
                             row.getObject(1, OffsetDateTime.class),
                             new KeyRange(key(row, 2), key(row, 3)),
@@ -147,7 +148,7 @@ final class RangeLedger {
                             row.getLong(6),
                             row.getLong(7),
                             row.getLong(8),
-                            0));
+                            row.getLong(9)));
                 }
             }
         }

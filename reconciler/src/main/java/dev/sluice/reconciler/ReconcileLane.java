@@ -157,14 +157,17 @@ final class ReconcileLane {
 
     private void begin(TableMapping table) {
         StoredDivergences divergences = store.divergences();
-        TablePass pass = verification.pass(table, divergences, columns -> store.cutOff(table.source(), columns, every));
+        // rows that were in flight for a pass that was cut off are among the touched ones, unless something was missed
+        boolean isAnyKnown = !touched.isDirty(table.source());
+        TablePass pass = verification.pass(
+                table, divergences, columns -> store.cutOff(table.source(), columns, every, isAnyKnown));
         touched.cleaning(table.source());
         current = Optional.of(new Current(pass, divergences, System.nanoTime()));
     }
 
     private void end(TablePass pass) {
-        TableVerification found = pass.result();
-        TableId source = found.source();
+        TableId source = pass.mapping().source();
+        TableVerification found = pass.isResumed() ? pass.result().andInFlight(touched.size(source)) : pass.result();
         long now = System.nanoTime();
         current.ifPresent(one -> {
             one.divergences().close();

@@ -138,10 +138,11 @@ final class ReconcileStore implements AutoCloseable {
         return StoredDivergences.open(config, StoredDivergences.MOST_KEYS);
     }
 
-    List<RangeLedger.Range> cutOff(TableId source, String columns, Duration longest) {
+    /** @param isAny also ranges in which rows were in flight */
+    List<RangeLedger.Range> cutOff(TableId source, String columns, Duration longest, boolean isAny) {
         return attempt("sluice.verified_range of the target cannot be read", List.of(), target -> {
             RangeLedger.createTable(target);
-            return RangeLedger.cutOff(target, name, source, columns, longest.toSeconds());
+            return RangeLedger.cutOff(target, name, source, columns, longest.toSeconds(), isAny);
         });
     }
 

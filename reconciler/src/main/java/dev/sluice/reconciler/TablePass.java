@@ -37,13 +37,11 @@ final class TablePass {
     private static final int SHORTEST_RANGE_ROWS = 500;
     private static final long RANGE_NANOS = TimeUnit.SECONDS.toNanos(1);
 
-    /** Looks at rows in flight, and how often the target is looked at in each. */
+    /** Looks at rows in flight. */
     private static final int LOOKS = 20;
 
-    private static final int CHASES = 50;
-
-    /** Looks behind each range, before the next. */
-    private static final int LOOKS_BETWEEN = 3;
+    /** For how many of them one counts in which the target stands still. */
+    private static final int STANDING = 4;
 
     private static final long PAUSE_MILLIS = 100;
 
@@ -71,8 +69,7 @@ final class TablePass {
     private Instant at;
     private Lsn position;
     private OffsetDateTime began;
-    /** While rows of it are in flight. */
-    private Optional<Range> last = Optional.empty();
+    private boolean isResumed;
     private Optional<RangeLedger.Range> done = Optional.empty();
     private int ranges;
     private long resumedConfirmed;
@@ -84,6 +81,7 @@ final class TablePass {
     private int elsewhere;
     private boolean isThrough;
     private int looks;
+    private long lastApplied = -1;
     private boolean isDone;
     private String unknown = "";
     private long estimated;
@@ -124,6 +122,11 @@ final class TablePass {
         return rows;
     }
 
+    /** It goes on where one was cut off: rows that were in flight for that one are for others to look at. */
+    boolean isResumed() {
+        return isResumed;
+    }
+
     /** Rows of the source, as its statistics have it. */
     long estimated() {
         return estimated;
@@ -161,42 +164,31 @@ final class TablePass {
         return taken;
     }
 
-    /** The next range, or another look at rows that were in flight in the last one. */
+    /** The next range; behind the last one a look at rows that were in flight in any. */
     void step(PairedTable table) throws SQLException, TouchLog.Unknown, InterruptedException {
-        if (last.isPresent()) {
+        if (isThrough) {
             lookAgain(table);
         } else {
             table.look(() -> range(table));
         }
-        if (last.isPresent() && (inFlight.isEmpty() || looks == (isThrough ? LOOKS : LOOKS_BETWEEN))) {
-            desk.handOn();
-            finishRange(last.orElseThrow());
-            last = Optional.empty();
-            if (isThrough) {
-                end();
-            }
+        desk.handOn();
+        if (isThrough && (inFlight.isEmpty() || looks >= LOOKS)) {
+            end();
         }
     }
 
+    /** A target that stands still is not asked for as long as one that goes on. */
     private void lookAgain(PairedTable table) throws SQLException, TouchLog.Unknown, InterruptedException {
-        looks++;
         TimeUnit.MILLISECONDS.sleep(PAUSE_MILLIS);
         int before = inFlight.size();
         table.look(() -> {
             requireSameColumns(table);
-            table.chase(inFlight, CHASES, keys -> compareRows(table, table.keys(keys), Set.of()));
+            table.chase(inFlight, keys -> compareRows(table, table.keys(keys), Set.of()));
         });
-        looks = isThrough && inFlight.size() < before ? 0 : looks;
+        long applied = table.pair().seq();
+        looks = inFlight.size() < before ? 0 : looks + (applied == lastApplied ? STANDING : 1);
+        lastApplied = applied;
     }
-
-    private void finishRange(Range range) {
-        ranges++;
-        done = Optional.of(new RangeLedger.Range(began, range.keys(), range.at(), range.position(), rows - range.rows(),
-                confirmed - range.confirmed(), explained - range.explained(), inFlight.size()));
-    }
-
-    /** A range that was compared, with the counts before it. */
-    private record Range(KeyRange keys, OffsetDateTime at, Lsn position, long rows, long confirmed, long explained) {}
 
     private void end() {
         isDone = true;
@@ -233,20 +225,23 @@ final class TablePass {
         if (compared.isEmpty()) {
             begin(table);
         }
-        looks = 0;
         requireSameColumns(table);
         long start = System.nanoTime();
+        long confirmedBefore = confirmed;
+        long explainedBefore = explained;
         KeyRange range = new KeyRange(from, border(table));
-        Range before = new Range(range, table.pair().at().atOffset(ZoneOffset.UTC), table.pair().position(), rows, confirmed, explained);
         Set<List<String>> now = table.inFlight();
         Optional<Long> same = table.rowsIfSame(range, now, seed);
-        rows += same.isPresent() ? same.get() : compareRange(table, range, now);
+        long compared = same.isPresent() ? same.get() : compareRange(table, range, now);
         if (elsewhere > MOST_ELSEWHERE) {
             beginAnew(table);
             return;
         }
+        rows += compared;
         inFlight.addAll(now); // of other ranges too: they are looked at in any case
-        last = Optional.of(before);
+        ranges++;
+        done = Optional.of(new RangeLedger.Range(began, range, table.pair().at().atOffset(ZoneOffset.UTC), table.pair().position(),
+                compared, confirmed - confirmedBefore, explained - explainedBefore, now.size()));
         from = range.to();
         isThrough = from == null;
         adapt(System.nanoTime() - start);
@@ -273,6 +268,7 @@ final class TablePass {
     }
 
     private void resume(List<RangeLedger.Range> known) {
+        isResumed = true;
         RangeLedger.Range first = known.get(0);
         at = first.at().toInstant();
         position = first.position();

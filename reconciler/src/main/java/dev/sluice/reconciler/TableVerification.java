@@ -40,6 +40,12 @@ public record TableVerification(
         return new TableVerification(source, reason, null, null, 0, List.of(), List.of(), 0, 0, 0, List.of());
     }
 
+    /** With so many more rows of which nothing can be told. */
+    TableVerification andInFlight(long more) {
+        return new TableVerification(
+                source, unknown, at, position, rows, columns, unseen, confirmed, explained, inFlight + more, differences);
+    }
+
     public boolean isUnknown() {
         return !unknown.isEmpty();
     }

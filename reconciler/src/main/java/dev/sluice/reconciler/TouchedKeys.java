@@ -160,6 +160,10 @@ final class TouchedKeys implements TouchLog.Listener {
         return first;
     }
 
+    int size(TableId table) {
+        return pending.get(table).size();
+    }
+
     int size() {
         return size;
     }

@@ -25,8 +25,6 @@ final class TouchedRows {
     /** A row that was in flight in so many looks is chased. */
     private static final int HOT = 5;
 
-    private static final int CHASES = 50;
-
     /** Rows that are remembered to have been looked into. */
     private static final int EXPLAINED = 10_000;
 
@@ -82,7 +80,7 @@ final class TouchedRows {
             others(table).forEach(some::add);
             compare(table, due, List.copyOf(some));
             Map<List<String>, String> hot = texts(table, keys.hot(source, HOT, applied, PairedTable.KEYS_AT_ONCE));
-            table.chase(new HashSet<>(hot.keySet()), CHASES, atRest -> compare(table, hot, atRest));
+            table.chase(new HashSet<>(hot.keySet()), atRest -> compare(table, hot, atRest));
         }));
     }
 

@@ -2,11 +2,8 @@ package dev.sluice.sandbox;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.sluice.config.PipelineConfig;
 import dev.sluice.config.VerifyConfig;
 import dev.sluice.config.VerifyConfig.Evidence;
-import dev.sluice.process.StopSignal;
-import dev.sluice.reconciler.ReconcileCommand;
 import dev.sluice.schemas.Stop;
 import java.sql.Connection;
 import java.sql.SQLException;
@@ -14,9 +11,6 @@ import java.sql.Statement;
 import java.time.Duration;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.ExecutionException;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.TimeoutException;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -65,7 +59,7 @@ class ReconcileIT {
                     CREATE TRIGGER wrong BEFORE UPDATE ON item FOR EACH ROW WHEN (NEW.id IN (7, 8)) EXECUTE FUNCTION wrong();
                     ALTER TABLE item ENABLE ALWAYS TRIGGER wrong""");
 
-            try (Reconciler reconciler = new Reconciler(pipeline.config().verifying(DAILY))) {
+            try (ReconcilerInside reconciler = new ReconcilerInside(pipeline.config().verifying(DAILY))) {
                 awaitVerdicts(pipeline, "item,IN SYNC");
                 pipeline.onSource("UPDATE item SET name = 'changed' WHERE id BETWEEN 5 AND 7; INSERT INTO bare VALUES (1)");
                 awaitOpen(pipeline, "{7}");
@@ -76,7 +70,7 @@ class ReconcileIT {
             }
             pipeline.onSource("UPDATE item SET name = 'changed again' WHERE id = 8; UPDATE item SET name = 'x' WHERE id > 1000");
             pipeline.awaitCaughtUp();
-            try (Reconciler reconciler = new Reconciler(pipeline.config().verifying(DAILY))) {
+            try (ReconcilerInside reconciler = new ReconcilerInside(pipeline.config().verifying(DAILY))) {
                 awaitOpen(pipeline, "{7},{8}");
                 awaitVerified(pipeline);
                 assertThat(pipeline.askTarget("SELECT count(*) FROM sluice.verification WHERE source_table = 'item'"))
@@ -106,7 +100,7 @@ class ReconcileIT {
             String count = "SELECT CASE WHEN to_regclass('sluice.verified_range') IS NOT NULL THEN 1 ELSE 0 END";
 
             VerifyConfig shy = new VerifyConfig(Duration.ofDays(1), 100, 0, 1, Optional.empty(), Evidence.HASHES);
-            try (Reconciler reconciler = new Reconciler(pipeline.config().verifying(shy));
+            try (ReconcilerInside reconciler = new ReconcilerInside(pipeline.config().verifying(shy));
                     Busy one = new Busy(pipeline);
                     Busy other = new Busy(pipeline)) {
                 pipeline.onSource("UPDATE item SET name = 'first' WHERE id = 1");
@@ -120,7 +114,7 @@ class ReconcileIT {
             }
 
             VerifyConfig slow = new VerifyConfig(Duration.ofDays(1), 1, 0, 0, Optional.empty(), Evidence.HASHES);
-            try (Reconciler reconciler = new Reconciler(pipeline.config().verifying(slow))) {
+            try (ReconcilerInside reconciler = new ReconcilerInside(pipeline.config().verifying(slow))) {
                 Await.until("a range is through", PATIENCE, () -> pipeline.askTarget(count).equals("1")
                         && !pipeline.askTarget("SELECT count(*) FROM sluice.verified_range").equals("0"));
                 reconciler.stop();
@@ -129,7 +123,7 @@ class ReconcileIT {
             String ranges = pipeline.askTarget("SELECT count(*) FROM sluice.verified_range");
             pipeline.onTarget("UPDATE item SET name = 'wrong' WHERE id = 199999");
 
-            try (Reconciler reconciler = new Reconciler(pipeline.config().verifying(DAILY))) {
+            try (ReconcilerInside reconciler = new ReconcilerInside(pipeline.config().verifying(DAILY))) {
                 awaitVerdicts(pipeline, "item,DIVERGED (1 confirmed)");
                 reconciler.stop();
             }
@@ -169,30 +163,6 @@ class ReconcileIT {
                         .equals("t")
                 && pipeline.askTarget("SELECT count(*) FROM sluice.touched WHERE pending = 0 AND verified_seq >= " + seq)
                         .equals("1"));
-    }
-
-    /** The process, in this JVM. */
-    private static final class Reconciler implements AutoCloseable {
-        private final StopSignal stop = new StopSignal();
-        private final CompletableFuture<Stop> run;
-
-        Reconciler(PipelineConfig config) {
-            run = CompletableFuture.supplyAsync(() -> ReconcileCommand.run(config, stop));
-        }
-
-        void stop() {
-            stop.request();
-            try {
-                assertThat(run.get(30, TimeUnit.SECONDS)).isEqualTo(Stop.CLEAN);
-            } catch (InterruptedException | ExecutionException | TimeoutException e) {
-                throw new IllegalStateException(e);
-            }
-        }
-
-        @Override
-        public void close() {
-            stop.request();
-        }
     }
 
     /** A session of the source that is at work. */

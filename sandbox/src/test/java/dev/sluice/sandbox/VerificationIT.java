@@ -4,6 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.sluice.config.LaneConfig;
 import dev.sluice.config.TableMapping;
+import dev.sluice.config.VerifyConfig;
+import dev.sluice.config.VerifyConfig.Evidence;
 import dev.sluice.reconciler.Divergences;
 import dev.sluice.reconciler.RowDifference;
 import dev.sluice.reconciler.TableVerification;
@@ -15,6 +17,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Random;
 import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
@@ -34,7 +37,11 @@ import org.junit.jupiter.api.extension.ExtendWith;
  */
 @ExtendWith(ChildLogs.class)
 class VerificationIT {
-    private static final Duration TIME = Duration.ofSeconds(Intensity.of("sluice.seconds", 15, 1_800));
+    private static final Duration TIME = Duration.ofSeconds(Intensity.of("sluice.seconds", 120, 1_800));
+    private static final Duration LONGEST_PAUSE = Duration.ofSeconds(Math.min(60, TIME.toSeconds() / 3));
+    private static final int ROWS_PER_SECOND = 2_000;
+    private static final VerifyConfig BUSY =
+            new VerifyConfig(Duration.ofSeconds(10), 50, 0, 0, Optional.empty(), Evidence.HASHES);
     private static final Duration PATIENCE = Duration.ofSeconds(90);
 
     private static final String SCHEMA =
@@ -48,6 +55,8 @@ class VerificationIT {
     private final long seed = Seed.of(VerificationIT.class);
     private final AtomicBoolean isWriting = new AtomicBoolean(true);
     private final AtomicLong written = new AtomicLong();
+    private final Pace pace = new Pace(ROWS_PER_SECOND);
+    private final Command sluice = new Command();
 
     @BeforeAll
     static void takeServers() {
@@ -67,45 +76,77 @@ class VerificationIT {
             pipeline.awaitStreaming();
             Child apply = pipeline.startApply();
             pipeline.onSource("INSERT INTO item SELECT n, 'n' || n, n / 7.0, n / 3.0, jsonb_build_object('n', n), repeat('x', 3000) FROM generate_series(1, 20000) AS n;"
+                    + " UPDATE item SET photo = (SELECT string_agg(md5(n::text), '') FROM generate_series(1, 160000) AS n) WHERE id = 16015;"
                     + " INSERT INTO pair SELECT 'k' || n, n, 0 FROM generate_series(1, 2000) AS n");
             pipeline.awaitCaughtUp(PATIENCE);
-
             List<CompletableFuture<Void>> writers = new ArrayList<>();
-            for (int writer = 0; writer < 3; writer++) {
-                long of = seed + writer;
-                writers.add(CompletableFuture.runAsync(() -> write(new Random(of))));
-            }
-            writers.add(CompletableFuture.runAsync(this::holdOpen));
-            Random random = new Random(seed);
-            Map<String, Integer> verdicts = new TreeMap<>();
-            long end = System.nanoTime() + TIME.toNanos();
-            while (System.nanoTime() < end) {
-                int fate = random.nextInt(6);
-                if (fate == 0) {
-                    apply.kill();
-                    apply = pipeline.startApply();
-                } else if (fate == 1) {
-                    apply.pause();
+            try (ReconcilerInside reconciler = new ReconcilerInside(pipeline.config().verifying(BUSY))) {
+                for (int writer = 0; writer < 3; writer++) {
+                    long of = seed + writer;
+                    writers.add(CompletableFuture.runAsync(() -> write(new Random(of))));
                 }
+                writers.add(CompletableFuture.runAsync(this::holdOpen));
+                verifyUnderLoad(pipeline, apply);
+                assertThat(open(pipeline)).as("rows that were said to differ").isEqualTo("0");
+
+                Map<String, List<String>> planted = plant(pipeline);
+                requireFound(planted, verify(pipeline));
+                isWriting.set(false);
+                writers.forEach(CompletableFuture::join);
+                pipeline.awaitCaughtUp(PATIENCE);
+                requireFound(planted, verify(pipeline));
+                Await.until("the reconciler has stored them", PATIENCE, () -> open(pipeline).equals("16"));
+                pipeline.onTarget("DROP TRIGGER wrong ON item");
+                assertThat(sluice.run(pipeline, "repair", "--from-divergences", "--execute")).as(sluice.printed()).isZero();
+                Await.until("the reconciler has seen them equal", PATIENCE, () -> open(pipeline).equals("0"));
+                reconciler.stop();
+            }
+            pipeline.assertEqual();
+        } finally {
+            isWriting.set(false);
+        }
+    }
+
+    /** With apply dying and standing still, once for a minute. */
+    private void verifyUnderLoad(Pipeline pipeline, Child first) throws InterruptedException {
+        Child apply = first;
+        Random random = new Random(seed);
+        Map<String, Integer> verdicts = new TreeMap<>();
+        long start = System.nanoTime();
+        long end = start + TIME.toNanos();
+        boolean isLongDone = false;
+        while (System.nanoTime() < end) {
+            int fate = random.nextInt(6);
+            boolean isLong = !isLongDone && System.nanoTime() - start > TIME.toNanos() / 3;
+            if (fate == 0 && !isLong) {
+                apply.kill();
+                apply = pipeline.startApply();
+            }
+            long pause = isLong ? LONGEST_PAUSE.toNanos() : fate == 1 ? TimeUnit.MILLISECONDS.toNanos(random.nextInt(8_000)) : 0;
+            if (pause > 0) {
+                apply.pause();
+            }
+            long resumeAt = System.nanoTime() + pause;
+            do {
                 for (TableVerification table : verify(pipeline)) {
                     assertThat(table.isDiverged()).as(table.toString()).isFalse();
                     verdicts.merge(table.verdict().replaceAll("\\d[\\d,]*", "n"), 1, Integer::sum);
                 }
-                if (fate == 1) {
-                    TimeUnit.SECONDS.sleep(random.nextInt(4));
-                    apply.resume();
-                }
+            } while (System.nanoTime() < resumeAt);
+            if (pause > 0) {
+                apply.resume();
             }
-            System.out.printf("%d transactions; verdicts: %s%n", written.get(), verdicts);
-            assertThat(verdicts.getOrDefault("IN SYNC", 0)).isPositive();
-
-            Map<String, List<String>> planted = plant(pipeline);
-            requireFound(planted, verify(pipeline));
-            isWriting.set(false);
-            writers.forEach(CompletableFuture::join);
-            pipeline.awaitCaughtUp(PATIENCE);
-            requireFound(planted, verify(pipeline));
+            isLongDone |= isLong;
         }
+        System.out.printf("%d rows, %.0f/s; verdicts: %s; touched rows verified, pending: %s%n", written.get(),
+                written.get() / ((System.nanoTime() - start) / 1e9), verdicts, pipeline.askTarget("SELECT verified_rows || ', ' || pending FROM sluice.touched"));
+        assertThat(verdicts.getOrDefault("IN SYNC", 0)).isPositive();
+    }
+
+    private static String open(Pipeline pipeline) {
+        return pipeline.askTarget("SELECT to_regclass('sluice.divergence') IS NULL").equals("t")
+                ? "0"
+                : pipeline.askTarget("SELECT count(*) FROM sluice.divergence WHERE closed_at IS NULL");
     }
 
     @Test
@@ -163,22 +204,23 @@ class VerificationIT {
             source.setAutoCommit(false);
             while (isWriting.get()) {
                 try {
+                    int rows = 0;
                     for (int changes = 1 + random.nextInt(6); changes > 0; changes--) {
-                        statement.execute(change(random));
+                        rows += statement.executeUpdate(change(random));
                     }
                     if (random.nextInt(8) == 0) {
                         source.rollback();
                     } else {
                         source.commit();
+                        written.addAndGet(rows);
                     }
-                    written.incrementAndGet();
+                    pace.made(rows);
                 } catch (SQLException e) {
                     if (!"40P01".equals(e.getSQLState()) && !"23505".equals(e.getSQLState())) {
                         throw e;
                     }
                     source.rollback();
                 }
-                TimeUnit.MILLISECONDS.sleep(random.nextInt(4));
             }
         } catch (SQLException | InterruptedException e) {
             throw new IllegalStateException(e);
@@ -197,18 +239,19 @@ class VerificationIT {
             case 9, 10, 11, 12, 13 -> "INSERT INTO pair VALUES ('k', %1$d, 1) ON CONFLICT (b, a) DO UPDATE SET v = pair.v + 1"
                     .formatted(random.nextInt(300));
             case 14 -> random.nextInt(10) == 0 ? "TRUNCATE short" : "INSERT INTO short VALUES (%d, 1) ON CONFLICT DO NOTHING".formatted(id);
-            default -> "UPDATE item SET price = price + 0.10, ratio = ratio * 1.1 WHERE id = %d".formatted(id);
+            case 15, 16, 17, 18, 19 -> "UPDATE item SET price = price + 0.10, ratio = ratio * 1.1 WHERE id = %d".formatted(id);
+            default -> "UPDATE item SET ratio = ratio * 0.9 WHERE id BETWEEN %d AND %d".formatted(id, Math.min(14_999, id + 9));
         };
     }
 
-    /** Transactions that last. */
+    /** Transactions that last, for up to a minute. */
     private void holdOpen() {
         try (Connection source = servers.source().connect("verified_source");
                 Statement statement = source.createStatement()) {
             source.setAutoCommit(false);
             for (int i = 0; isWriting.get(); i++) {
                 statement.execute("INSERT INTO pair VALUES ('long', %d, 0) ON CONFLICT DO NOTHING".formatted(i));
-                for (int second = 0; second < 8 && isWriting.get(); second++) {
+                for (int second = 0; second < LONGEST_PAUSE.toSeconds() && isWriting.get(); second++) {
                     TimeUnit.SECONDS.sleep(1);
                 }
                 source.commit();
@@ -234,14 +277,27 @@ class VerificationIT {
                 UPDATE item SET photo = '__debezium_unavailable_value' WHERE id = 16008;
                 UPDATE item SET name = NULL WHERE id = 16009;
                 UPDATE item SET name = (SELECT name FROM item WHERE id = 16011) WHERE id = 16010;
-                UPDATE pair SET a = 'other' WHERE b = 1999 AND a = 'k1999'""");
+                UPDATE item SET photo = left(photo, -1) || 'Z' WHERE id = 16015;
+                UPDATE pair SET a = 'other' WHERE b = 1999 AND a = 'k1999';
+                CREATE FUNCTION wrong() RETURNS trigger LANGUAGE plpgsql AS $$
+                BEGIN
+                  UPDATE item SET name = NEW.name WHERE NEW.id = 16013 AND id = 16014;
+                  RETURN OLD;
+                END $$;
+                CREATE TRIGGER wrong BEFORE UPDATE ON item FOR EACH ROW WHEN (NEW.id IN (16012, 16013)) EXECUTE FUNCTION wrong();
+                ALTER TABLE item ENABLE ALWAYS TRIGGER wrong""");
+        // an applier that loses one change, and gives another one to the wrong row
+        pipeline.onSource("UPDATE item SET name = 'changed' WHERE id IN (16012, 16013)");
+        Await.until("the wrong row is written", PATIENCE, () ->
+                pipeline.askTarget("SELECT name FROM item WHERE id = 16014").equals("changed"));
         return Map.of(
                 "item",
                 List.of(
                         "missing in the target: id=16001", "extra in the target: id=30001", "differs: id=16003 in name",
                         "differs: id=16004 in price", "differs: id=16005 in ratio", "differs: id=16006 in body",
                         "differs: id=16007 in photo", "differs: id=16008 in photo", "differs: id=16009 in name",
-                        "differs: id=16010 in name"),
+                        "differs: id=16010 in name", "differs: id=16012 in name", "differs: id=16013 in name",
+                        "differs: id=16014 in name", "differs: id=16015 in photo"),
                 "pair",
                 List.of("missing in the target: b=1999, a=k1999", "extra in the target: b=1999, a=other"),
                 "short",
