@@ -80,9 +80,15 @@ final class PairedTable {
      * @throws TouchLog.Unknown if it does not help
      */
     void look(Look look) throws SQLException, TouchLog.Unknown, InterruptedException {
+        look(List.of(), List.of(), look);
+    }
+
+    /** The same with further tables, which are read too. */
+    void look(List<TableId> besideAtSource, List<TableId> besideInTarget, Look look)
+            throws SQLException, TouchLog.Unknown, InterruptedException {
         for (int tries = 1; ; tries++) {
             try {
-                sides.pair().next(mapping);
+                sides.pair().next(mapping, besideAtSource, besideInTarget);
                 requireAState();
                 look.take();
                 return;
@@ -176,6 +182,14 @@ final class PairedTable {
         }
     }
 
+    /** The key that is {@code rows} rows behind another one, or behind the beginning if that is null; null if there are fewer. */
+    List<String> border(List<String> from, int rows) throws SQLException {
+        String sql = compared().nextBorderSql(new KeyRange(from, null), rows);
+        try (RowStream border = new RowStream(sides.pair().source(), sql)) {
+            return border.hasRow() ? List.copyOf(border.key(compared().key().size())) : null;
+        }
+    }
+
     RowCondition keys(Collection<List<String>> keys) {
         return new RowCondition.Keys(keys, compared().key().size());
     }
@@ -183,9 +197,9 @@ final class PairedTable {
     /**
      * Whether all rows but those in flight are the same, by digests that both servers compute at the same time.
      *
-     * @return empty if not, or if digests do not tell; else the number of the source's rows, those in flight included
+     * @return empty if not, or if digests do not tell; else the numbers of rows, those in flight included
      */
-    Optional<Long> rowsIfSame(RowCondition rows, Set<List<String>> leftOut, long seed) throws SQLException {
+    Optional<RowCounts> rowsIfSame(RowCondition rows, Set<List<String>> leftOut, long seed) throws SQLException {
         if (!sides.hasDigests() || !compared().hasKey()) {
             return Optional.empty();
         }
@@ -203,7 +217,9 @@ final class PairedTable {
         } finally {
             here = join(asked);
         }
-        return here.atRest().isSame(there.atRest()) ? Optional.of(here.all().rows()) : Optional.empty();
+        return here.atRest().isSame(there.atRest())
+                ? Optional.of(new RowCounts(here.all().rows(), there.all().rows()))
+                : Optional.empty();
     }
 
     private Digests digests(Connection side, Function<RowCondition, String> sql, RowCondition rows, Set<List<String>> leftOut)
@@ -278,7 +294,7 @@ final class PairedTable {
     }
 
     /** The table must be a state that the source had. */
-    private void requireAState() throws SQLException, TouchLog.Unknown {
+    void requireAState() throws SQLException, TouchLog.Unknown {
         Optional<String> notYet = notYet();
         if (notYet.isPresent()) {
             throw new TouchLog.Unknown(notYet.get());
@@ -320,6 +336,8 @@ final class PairedTable {
             }
         }
     }
+
+    record RowCounts(long source, long target) {}
 
     /** @param atRest without the rows that are in flight */
     private record Digests(Digest all, Digest atRest) {}

@@ -30,14 +30,14 @@ final class RangeLedger {
      * @param pass the target's clock when its pass began
      * @param range its keys
      * @param at the source's clock then
-     * @param rows of the source
+     * @param rows of the source, {@code targetRows} of the target
      * @param confirmed rows that differ
      * @param explained of these, rows that dead letters hold back
      * @param inFlight rows that said nothing then, of the whole table
      */
     record Range(
-            OffsetDateTime pass, KeyRange range, OffsetDateTime at, Lsn position, long rows, long confirmed, long explained,
-            long inFlight) {}
+            OffsetDateTime pass, KeyRange range, OffsetDateTime at, Lsn position, long rows, long targetRows, long confirmed,
+            long explained, long inFlight) {}
 
     private RangeLedger() {}
 
@@ -62,6 +62,7 @@ final class RangeLedger {
                       as_of timestamptz NOT NULL,
                       source_position pg_lsn NOT NULL,
                       row_count bigint NOT NULL,
+                      target_row_count bigint NOT NULL,
                       confirmed bigint NOT NULL,
                       explained bigint NOT NULL,
                       in_flight bigint NOT NULL,
@@ -75,8 +76,8 @@ final class RangeLedger {
         try (PreparedStatement insert = target.prepareStatement(
                 """
                 INSERT INTO sluice.verified_range (lane, source_schema, source_table, columns, number, pass, from_key, to_key, as_of,
-                  source_position, row_count, confirmed, explained, in_flight)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?::pg_lsn, ?, ?, ?, ?)
+                  source_position, row_count, target_row_count, confirmed, explained, in_flight)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?::pg_lsn, ?, ?, ?, ?, ?)
                 ON CONFLICT DO NOTHING""")) {
             table(insert, lane, source);
             insert.setString(4, columns);
@@ -87,9 +88,10 @@ final class RangeLedger {
             insert.setObject(9, range.at());
             insert.setString(10, range.position().toString());
             insert.setLong(11, range.rows());
-            insert.setLong(12, range.confirmed());
-            insert.setLong(13, range.explained());
-            insert.setLong(14, range.inFlight());
+            insert.setLong(12, range.targetRows());
+            insert.setLong(13, range.confirmed());
+            insert.setLong(14, range.explained());
+            insert.setLong(15, range.inFlight());
             insert.executeUpdate();
         }
     }
@@ -125,7 +127,8 @@ final class RangeLedger {
         List<Range> ranges = new ArrayList<>();
         try (PreparedStatement query = target.prepareStatement(
                 """
-                SELECT pass, from_key, to_key, as_of, source_position::text, row_count, confirmed, explained, in_flight, columns = ?
+                SELECT pass, from_key, to_key, as_of, source_position::text, row_count, target_row_count, confirmed, explained, in_flight,
+                  columns = ?
                 FROM sluice.verified_range
                 WHERE lane = ? AND source_schema = ? AND source_table = ?
                   AND pass = (SELECT max(pass) FROM sluice.verified_range WHERE lane = ? AND source_schema = ? AND source_table = ?)
@@ -139,7 +142,7 @@ final class RangeLedger {
             }
             query.setDouble(8, seconds);
             try (ResultSet row = query.executeQuery()) {
-                while (row.next() && (isAny || row.getLong(9) == 0) && row.getBoolean(10)) {
+                while (row.next() && (isAny || row.getLong(10) == 0) && row.getBoolean(11)) {
                     ranges.add(new Range(
                             row.getObject(1, OffsetDateTime.class),
                             new KeyRange(key(row, 2), key(row, 3)),
@@ -148,7 +151,8 @@ final class RangeLedger {
                             row.getLong(6),
                             row.getLong(7),
                             row.getLong(8),
-                            row.getLong(9)));
+                            row.getLong(9),
+                            row.getLong(10)));
                 }
             }
         }

@@ -9,12 +9,15 @@ import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.Stream;
 
 /**
  * Whether the sequences of the target stand where those of the source do, or further, and beyond the values that rows have.
  * They are no rows: one that is behind is a finding of its own, with the statement that moves it.
  */
 final class SequencesAtRest {
+    static final SequencesAtRest NONE = new SequencesAtRest(List.of());
+
     private final List<SequenceComparison> lanes;
 
     private SequencesAtRest(List<SequenceComparison> lanes) {
@@ -28,14 +31,34 @@ final class SequencesAtRest {
     static SequencesAtRest compare(PipelineConfig config) {
         try (Connection source = Snapshots.open(config.source());
                 Connection target = Snapshots.open(config.target())) {
-            List<SequenceComparison> lanes = new ArrayList<>();
-            for (LaneConfig lane : config.lanes()) {
-                lanes.add(SequenceComparison.of(source, target, lane));
-            }
-            return new SequencesAtRest(lanes);
+            return compare(source, target, config.lanes());
         } catch (SQLException e) {
             throw Snapshots.translate(e);
         }
+    }
+
+    static SequencesAtRest compare(Connection source, Connection target, List<LaneConfig> lanes) throws SQLException {
+        List<SequenceComparison> compared = new ArrayList<>();
+        for (LaneConfig lane : lanes) {
+            compared.add(SequenceComparison.of(source, target, lane));
+        }
+        return new SequencesAtRest(compared);
+    }
+
+    int compared() {
+        return lanes.stream().mapToInt(SequenceComparison::compared).sum();
+    }
+
+    List<SequenceComparison.Behind> behind() {
+        return lanes.stream().flatMap(lane -> lane.behind().stream()).toList();
+    }
+
+    /** On either side. */
+    List<TableId> unreadable() {
+        return lanes.stream()
+                .flatMap(lane -> Stream.concat(lane.unreadableAtSource().stream(), lane.unreadableInTarget().stream()))
+                .distinct()
+                .toList();
     }
 
     boolean areBehind() {

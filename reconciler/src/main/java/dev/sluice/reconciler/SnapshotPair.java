@@ -91,9 +91,20 @@ final class SnapshotPair implements AutoCloseable {
      *     the table
      */
     void next(TableMapping table) throws SQLException {
+        next(table, List.of(), List.of());
+    }
+
+    /** The same for further tables of both sides, which are read in the pair too. */
+    void next(TableMapping table, List<TableId> besideAtSource, List<TableId> besideInTarget) throws SQLException {
         release();
         lock(target, table.target());
+        for (TableId beside : besideInTarget) {
+            lock(target, beside);
+        }
         lock(source, table.source());
+        for (TableId beside : besideAtSource) {
+            lock(source, beside);
+        }
         readProgress();
         try (Statement statement = source.createStatement();
                 ResultSet row = statement.executeQuery(

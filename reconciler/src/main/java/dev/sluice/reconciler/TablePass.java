@@ -86,6 +86,7 @@ final class TablePass {
     private String unknown = "";
     private long estimated;
     private long rows;
+    private long targetRows;
     private long confirmed;
     private long explained;
     private Set<List<String>> parked = Set.of();
@@ -194,7 +195,7 @@ final class TablePass {
         isDone = true;
         // what the comparison may not have seen closes no divergence
         if (inFlight.isEmpty() && tested.unseen().isEmpty()) {
-            divergences.end(new TableComparison(mapping.source(), mapping.target(), rows, rows, confirmed - resumedConfirmed, 0, 0,
+            divergences.end(new TableComparison(mapping.source(), mapping.target(), rows, targetRows, confirmed - resumedConfirmed, 0, 0,
                     List.copyOf(differences), compared.orElseThrow().notCompared()));
         } else {
             divergences.endPartly();
@@ -211,6 +212,7 @@ final class TablePass {
                 at,
                 position,
                 rows,
+                targetRows,
                 Stream.concat(tested.columns().stream(), compared.orElseThrow().columnsLeftOut().stream()).toList(),
                 tested.unseen(),
                 confirmed,
@@ -231,17 +233,18 @@ final class TablePass {
         long explainedBefore = explained;
         KeyRange range = new KeyRange(from, border(table));
         Set<List<String>> now = table.inFlight();
-        Optional<Long> same = table.rowsIfSame(range, now, seed);
-        long compared = same.isPresent() ? same.get() : compareRange(table, range, now);
+        Optional<PairedTable.RowCounts> same = table.rowsIfSame(range, now, seed);
+        PairedTable.RowCounts counts = same.isPresent() ? same.get() : compareRange(table, range, now);
         if (elsewhere > MOST_ELSEWHERE) {
             beginAnew(table);
             return;
         }
-        rows += compared;
+        rows += counts.source();
+        targetRows += counts.target();
         inFlight.addAll(now); // of other ranges too: they are looked at in any case
         ranges++;
         done = Optional.of(new RangeLedger.Range(began, range, table.pair().at().atOffset(ZoneOffset.UTC), table.pair().position(),
-                compared, confirmed - confirmedBefore, explained - explainedBefore, now.size()));
+                counts.source(), counts.target(), confirmed - confirmedBefore, explained - explainedBefore, now.size()));
         from = range.to();
         isThrough = from == null;
         adapt(System.nanoTime() - start);
@@ -276,6 +279,7 @@ final class TablePass {
         from = known.get(known.size() - 1).range().to();
         ranges = known.size();
         rows = known.stream().mapToLong(RangeLedger.Range::rows).sum();
+        targetRows = known.stream().mapToLong(RangeLedger.Range::targetRows).sum();
         confirmed = known.stream().mapToLong(RangeLedger.Range::confirmed).sum();
         explained = known.stream().mapToLong(RangeLedger.Range::explained).sum();
         resumedConfirmed = confirmed;
@@ -291,13 +295,7 @@ final class TablePass {
     }
 
     private List<String> border(PairedTable table) throws SQLException {
-        if (isOneRange || !table.hasRanges(false)) {
-            return null;
-        }
-        String sql = table.compared().nextBorderSql(new KeyRange(from, null), rangeRows);
-        try (RowStream border = new RowStream(table.pair().source(), sql)) {
-            return border.hasRow() ? List.copyOf(border.key(table.compared().key().size())) : null;
-        }
+        return isOneRange || !table.hasRanges(false) ? null : table.border(from, rangeRows);
     }
 
     private long estimatedRows(PairedTable table) throws SQLException {
@@ -314,8 +312,7 @@ final class TablePass {
         }
     }
 
-    /** Gives the number of rows of the source. */
-    private long compareRange(PairedTable table, KeyRange range, Set<List<String>> leftOut) throws SQLException {
+    private PairedTable.RowCounts compareRange(PairedTable table, KeyRange range, Set<List<String>> leftOut) throws SQLException {
         if (table.hasRanges(true) || range.equals(KeyRange.ALL)) {
             return compareRows(table, range, leftOut);
         }
@@ -323,7 +320,7 @@ final class TablePass {
             elsewhere += divergence.kind() == Divergence.Kind.DIFFERENT ? 0 : 1;
             inFlight.add(divergence.key()); // by its key alone it is compared for certain
         });
-        return counted.sourceRows();
+        return new PairedTable.RowCounts(counted.sourceRows(), counted.targetRows());
     }
 
     /** In one range, since the two sides order the keys differently. */
@@ -333,13 +330,13 @@ final class TablePass {
         inFlight.clear();
         from = null;
         rows = 0;
+        targetRows = 0;
         began = table.pair().targetAt();
         at = table.pair().at();
         position = table.pair().position();
     }
 
-    /** Gives the number of rows of the source. */
-    private long compareRows(PairedTable table, RowCondition condition, Set<List<String>> leftOut) throws SQLException {
+    private PairedTable.RowCounts compareRows(PairedTable table, RowCondition condition, Set<List<String>> leftOut) throws SQLException {
         parked = table.parked();
         TableComparison comparison =
                 table.compare(condition, leftOut, divergence -> found(divergence, table.pair().targetAt()));
@@ -353,7 +350,7 @@ final class TablePass {
                 differences.add(difference);
             }
         }
-        return comparison.sourceRows();
+        return new PairedTable.RowCounts(comparison.sourceRows(), comparison.targetRows());
     }
 
     /** Counts those that dead letters explain. */

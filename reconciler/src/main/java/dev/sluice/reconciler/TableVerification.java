@@ -15,7 +15,8 @@ import java.util.stream.Stream;
  * @param unknown why nothing can be said; empty if something can
  * @param at the source's clock when its snapshot was taken; null if nothing can be said
  * @param position the source's position then; null if nothing can be said
- * @param rows of the source
+ * @param rows of the source, those in flight included
+ * @param targetRows the same of the target; they differ by rows that are missing or extra, or came or went on one side while in flight
  * @param columns of the source, and those that the target has beside
  * @param unseen changes that the comparison does not see, with the cure; if there are any, equal rows prove nothing
  * @param confirmed rows that differ although both sides have exactly the same changes of them
@@ -29,6 +30,7 @@ public record TableVerification(
         Instant at,
         Lsn position,
         long rows,
+        long targetRows,
         List<ComparedColumn> columns,
         List<String> unseen,
         long confirmed,
@@ -37,13 +39,13 @@ public record TableVerification(
         List<RowDifference> differences) {
 
     static TableVerification unknown(TableId source, String reason) {
-        return new TableVerification(source, reason, null, null, 0, List.of(), List.of(), 0, 0, 0, List.of());
+        return new TableVerification(source, reason, null, null, 0, 0, List.of(), List.of(), 0, 0, 0, List.of());
     }
 
     /** With so many more rows of which nothing can be told. */
     TableVerification andInFlight(long more) {
         return new TableVerification(
-                source, unknown, at, position, rows, columns, unseen, confirmed, explained, inFlight + more, differences);
+                source, unknown, at, position, rows, targetRows, columns, unseen, confirmed, explained, inFlight + more, differences);
     }
 
     public boolean isUnknown() {
@@ -103,7 +105,7 @@ public record TableVerification(
             return "%s: %s".formatted(source, verdict());
         }
         List<String> qualifiers = new ArrayList<>();
-        qualifiers.add("%,d rows".formatted(rows));
+        qualifiers.add(rows == targetRows ? "%,d rows".formatted(rows) : "%,d rows, %,d in the target".formatted(rows, targetRows));
         qualifiers.add("%d of %d columns compared%s".formatted(
                 columns.size() - notCompared().size(), columns.size(), coverage()));
         if (isDiverged() && inFlight > 0) {

@@ -6,7 +6,9 @@ import dev.sluice.config.TableMapping;
 import dev.sluice.schemas.Failure;
 import dev.sluice.schemas.TableId;
 import java.sql.SQLException;
+import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import org.slf4j.Logger;
@@ -29,6 +31,9 @@ import org.slf4j.LoggerFactory;
  */
 public final class Verification implements AutoCloseable {
     private static final Logger log = LoggerFactory.getLogger(Verification.class);
+
+    /** Of a range whose references are looked at. */
+    private static final int REFERRING_ROWS = 100_000;
 
     private final PipelineConfig config;
     private final LaneConfig lane;
@@ -101,7 +106,7 @@ public final class Verification implements AutoCloseable {
             if (sides.isEmpty()) {
                 sides = Optional.of(Sides.open(config, lane, touches));
             }
-            work.on(tables.computeIfAbsent(mapping.source(), t -> new PairedTable(config, lane, mapping, sides.get(), selfTests)));
+            work.on(paired(mapping));
             return Optional.empty();
         } catch (TouchLog.Unknown e) {
             return Optional.of(e.getMessage());
@@ -115,6 +120,35 @@ public final class Verification implements AutoCloseable {
         } finally {
             release();
         }
+    }
+
+    /**
+     * The references whose child a table is: those of the mapping, and the foreign keys of the target.
+     *
+     * @throws Failure.Fatal if a table or column may not be read
+     */
+    public List<ReferenceVerification> verifyReferences(TableMapping child) throws InterruptedException {
+        List<CheckedReference> references = new ArrayList<>();
+        Optional<String> unknown =
+                attempt(child, table -> references.addAll(CheckedReference.of(lane, child, table.pair().source(), table.pair().target())));
+        if (unknown.isPresent()) {
+            return List.of(new ReferenceVerification(
+                    child.source(), "references of " + child.source(), unknown.get(), 0, 0, 0, 0, List.of()));
+        }
+        List<ReferenceVerification> found = new ArrayList<>();
+        for (CheckedReference reference : references) {
+            ReferencePass pass = new ReferencePass(reference, child.source(), Math.min(rangeRows, REFERRING_ROWS));
+            while (!pass.isDone()) {
+                attempt(child, table -> pass.step(table, reference.parent().map(this::paired))).ifPresent(pass::unknown);
+            }
+            found.add(pass.result());
+        }
+        return found;
+    }
+
+    private PairedTable paired(TableMapping mapping) {
+        return tables.computeIfAbsent(
+                mapping.source(), t -> new PairedTable(config, lane, mapping, sides.orElseThrow(), selfTests));
     }
 
     /** How far a table is. */

@@ -52,6 +52,7 @@ final class VerificationHistory {
                     """
                     ALTER TABLE sluice.verification
                       ADD COLUMN IF NOT EXISTS began_at timestamptz,
+                      ADD COLUMN IF NOT EXISTS target_row_count bigint,
                       ADD COLUMN IF NOT EXISTS columns_compared integer,
                       ADD COLUMN IF NOT EXISTS columns_not_compared text[]""");
             create.execute(
@@ -96,8 +97,8 @@ final class VerificationHistory {
         try (PreparedStatement insert = target.prepareStatement(
                 """
                 INSERT INTO sluice.verification (lane, source_schema, source_table, verdict, as_of, source_position,
-                  row_count, confirmed, explained, in_flight, began_at, columns_compared, columns_not_compared)
-                VALUES (?, ?, ?, ?, ?, ?::pg_lsn, ?, ?, ?, ?, ?, ?, ?)""")) {
+                  row_count, confirmed, explained, in_flight, began_at, columns_compared, columns_not_compared, target_row_count)
+                VALUES (?, ?, ?, ?, ?, ?::pg_lsn, ?, ?, ?, ?, ?, ?, ?, ?)""")) {
             insert.setString(1, lane);
             insert.setString(2, found.source().schema());
             insert.setString(3, found.source().table());
@@ -116,6 +117,7 @@ final class VerificationHistory {
             insert.setObject(11, began, Types.TIMESTAMP_WITH_TIMEZONE);
             insert.setInt(12, found.columns().size() - found.notCompared().size());
             insert.setArray(13, target.createArrayOf("text", found.notCompared().toArray()));
+            insert.setLong(14, found.targetRows());
             insert.executeUpdate();
         }
     }

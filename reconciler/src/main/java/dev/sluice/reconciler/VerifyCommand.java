@@ -40,8 +40,8 @@ import picocli.CommandLine.Spec;
             " 0:every table is in sync",
             " 1:a database could not be reached",
             " 2:wrong command line, no such table",
-            " 3:a table has diverged, the keys are printed",
-            " 4:of some table it could not be told, or rows were in flight to the end; none is known to have diverged",
+            " 3:a table has diverged or a reference is broken, the keys are printed",
+            " 4:of some table or reference it could not be told, or rows were in flight to the end; none is known to have diverged",
             "11:a table or column is missing, or may not be read",
             "13:a server refused the credentials",
             "78:the configuration is wrong"
@@ -80,33 +80,47 @@ public final class VerifyCommand implements Callable<Integer> {
 
     private Stop verify(PipelineConfig config, PrintWriter out) throws InterruptedException {
         Set<TableId> wanted = wanted(config);
-        List<TableVerification> verified = new ArrayList<>();
-        ArrayNode list = JSON.createArrayNode();
+        List<TableVerification> tables = new ArrayList<>();
+        List<ReferenceVerification> references = new ArrayList<>();
         try (StoredDivergences divergences = StoredDivergences.open(config, StoredDivergences.MOST_KEYS)) {
             for (LaneConfig lane : config.lanes()) {
+                List<TableMapping> mappings = lane.tables().stream().filter(table -> wanted.contains(table.source())).toList();
                 try (Verification verification = new Verification(config, lane)) {
-                    for (TableMapping mapping : lane.tables()) {
-                        if (wanted.contains(mapping.source())) {
-                            TableVerification table = verification.verify(mapping, divergences, new Eta(spec.commandLine().getErr()));
-                            verified.add(table);
-                            if (output == Output.json) {
-                                list.add(json(table));
-                            } else {
-                                print(table, out);
-                            }
-                        }
+                    for (TableMapping mapping : mappings) {
+                        tables.add(verification.verify(mapping, divergences, new Eta(spec.commandLine().getErr())));
+                        print(tables.get(tables.size() - 1), out);
+                    }
+                    for (TableMapping mapping : mappings) {
+                        List<ReferenceVerification> found = verification.verifyReferences(mapping);
+                        references.addAll(found);
+                        found.stream().flatMap(reference -> reference.lines().stream()).forEach(line -> print(line, out));
                     }
                 }
             }
+            PipelineVerification found = new PipelineVerification(tables, references, CutOverHazards.read(config, lanes(config, wanted)));
             if (output == Output.json) {
-                out.println(list.toPrettyString());
+                out.println(json(found).toPrettyString());
             } else {
                 divergences.lines().forEach(out::println);
-                out.println(verdict(verified));
+                found.hazards().lines().forEach(out::println);
+                out.println(found.verdict());
             }
             out.flush();
+            return found.stop();
         }
-        return stop(verified);
+    }
+
+    /** Only with the tables that are wanted. */
+    private static List<LaneConfig> lanes(PipelineConfig config, Set<TableId> wanted) {
+        return config.lanes().stream()
+                .map(lane -> new LaneConfig(
+                        lane.name(),
+                        lane.slot(),
+                        lane.publication(),
+                        lane.createPublication(),
+                        lane.tables().stream().filter(table -> wanted.contains(table.source())).toList()))
+                .filter(lane -> !lane.tables().isEmpty())
+                .toList();
     }
 
     /** Says every few seconds how far a table is. */
@@ -158,34 +172,47 @@ public final class VerifyCommand implements Callable<Integer> {
         return wanted;
     }
 
-    private static void print(TableVerification table, PrintWriter out) {
-        out.println(table.headline());
-        table.differences().forEach(difference -> out.println("  " + difference
-                + (difference.explanation().isEmpty() ? "" : ": " + difference.explanation())));
+    private void print(TableVerification table, PrintWriter out) {
+        print(table.headline(), out);
+        table.differences().forEach(difference -> print("  " + difference
+                + (difference.explanation().isEmpty() ? "" : ": " + difference.explanation()), out));
         if (table.confirmed() > table.differences().size()) {
-            out.println("  … and %,d more".formatted(table.confirmed() - table.differences().size()));
+            print("  … and %,d more".formatted(table.confirmed() - table.differences().size()), out);
         }
-        out.flush();
     }
 
-    static String verdict(List<TableVerification> tables) {
-        long diverged = tables.stream().filter(TableVerification::isDiverged).count();
-        long unknown = tables.stream().filter(table -> !table.isDiverged() && !table.isInSync()).count();
-        long rows = tables.stream().mapToLong(TableVerification::rows).sum();
-        if (diverged > 0) {
-            return "DIVERGED: %d of %d tables%s".formatted(
-                    diverged, tables.size(), unknown == 0 ? "" : "; of %d it could not be told".formatted(unknown));
+    /** As it is found; what is for programs comes as a whole. */
+    private void print(String line, PrintWriter out) {
+        if (output == Output.table) {
+            out.println(line);
+            out.flush();
         }
-        return unknown > 0
-                ? "UNKNOWN: of %d of %d tables it could not be told for every row".formatted(unknown, tables.size())
-                : "IN SYNC: %d tables, %,d rows".formatted(tables.size(), rows);
     }
 
-    private static Stop stop(List<TableVerification> tables) {
-        if (tables.stream().anyMatch(TableVerification::isDiverged)) {
-            return Stop.DIFFERENT;
+    private static ObjectNode json(PipelineVerification found) {
+        ObjectNode json = JSON.createObjectNode().put("verdict", found.word());
+        ArrayNode tables = json.putArray("tables");
+        found.tables().forEach(table -> tables.add(json(table)));
+        ArrayNode references = json.putArray("references");
+        found.references().forEach(reference -> references.add(json(reference)));
+        found.hazards().addTo(json);
+        return json;
+    }
+
+    private static ObjectNode json(ReferenceVerification reference) {
+        ObjectNode json = JSON.createObjectNode()
+                .put("table", reference.child().toString())
+                .put("reference", reference.reference());
+        if (!reference.unknown().isEmpty()) {
+            return json.put("verdict", "unknown").put("reason", reference.unknown());
         }
-        return tables.stream().allMatch(TableVerification::isInSync) ? Stop.CLEAN : Stop.UNKNOWN;
+        json.put("verdict", reference.isBroken() ? "broken" : reference.holds() ? "holds" : "in flight")
+                .put("broken", reference.broken())
+                .put("explainedByDeadLetters", reference.explained())
+                .put("preExistingAtSource", reference.preExisting())
+                .put("inFlight", reference.inFlight());
+        json.set("rows", JSON.valueToTree(reference.rows()));
+        return json;
     }
 
     private static String word(TableVerification table) {
@@ -201,7 +228,7 @@ public final class VerifyCommand implements Callable<Integer> {
             return json.put("reason", table.unknown());
         }
         json.put("at", table.at().toString()).put("sourcePosition", table.position().toString());
-        json.put("rows", table.rows());
+        json.put("rows", table.rows()).put("targetRows", table.targetRows());
         ArrayNode columns = json.putArray("columns");
         table.columns().forEach(column -> columns.addObject()
                 .put("name", column.name())

@@ -7,6 +7,7 @@ import dev.sluice.config.TableMapping;
 import dev.sluice.config.VerifyConfig;
 import dev.sluice.config.VerifyConfig.Evidence;
 import dev.sluice.reconciler.Divergences;
+import dev.sluice.reconciler.ReferenceVerification;
 import dev.sluice.reconciler.RowDifference;
 import dev.sluice.reconciler.TableVerification;
 import dev.sluice.reconciler.Verification;
@@ -50,6 +51,9 @@ class VerificationIT {
             CREATE TABLE pair (a text, b int, v int, PRIMARY KEY (b, a));
             CREATE TABLE short (id int PRIMARY KEY, v int)""";
 
+    /** Rows of it come and go before and after those of items that they refer to. */
+    private static final String REFERRING = "{source: pair, references: [{columns: [b], table: item, key: [id]}]}";
+
     private static ThreeServers servers;
 
     private final long seed = Seed.of(VerificationIT.class);
@@ -70,7 +74,7 @@ class VerificationIT {
 
     @Test
     void noRowIsSaidToDifferThatDoesNotAndEveryPlantedFaultIsFound() throws Exception {
-        try (Pipeline pipeline = Pipeline.on(servers, "verified").partitions(2).carrying("item", "pair", "short")) {
+        try (Pipeline pipeline = Pipeline.on(servers, "verified").partitions(2).carrying("item", REFERRING, "short")) {
             pipeline.onBoth(SCHEMA);
             pipeline.startCapture();
             pipeline.awaitStreaming();
@@ -132,6 +136,7 @@ class VerificationIT {
                     assertThat(table.isDiverged()).as(table.toString()).isFalse();
                     verdicts.merge(table.verdict().replaceAll("\\d[\\d,]*", "n"), 1, Integer::sum);
                 }
+                requireNoneBroken(pipeline, verdicts);
             } while (System.nanoTime() < resumeAt);
             if (pause > 0) {
                 apply.resume();
@@ -194,6 +199,17 @@ class VerificationIT {
             }
         }
         return tables;
+    }
+
+    private static void requireNoneBroken(Pipeline pipeline, Map<String, Integer> verdicts) throws InterruptedException {
+        LaneConfig lane = pipeline.config().lanes().get(0);
+        try (Verification verification = new Verification(pipeline.config(), lane, 500)) {
+            for (ReferenceVerification reference : verification.verifyReferences(lane.tables().get(1))) {
+                assertThat(reference.isBroken()).as(reference.toString()).isFalse();
+                String verdict = reference.holds() ? "a reference holds" : "a reference is not told";
+                verdicts.merge(verdict, 1, Integer::sum);
+            }
+        }
     }
 
     // ---- the source

@@ -77,10 +77,15 @@ class VerifyCommandIT {
                     .doesNotContain(CANARY);
             assertThat(sluice.run(pipeline, "verify", "--table", "person", "-o", "json")).isEqualTo(Stop.DIFFERENT.exitCode());
             JsonNode json = new ObjectMapper().readTree(sluice.out());
-            assertThat(json).hasSize(1);
-            assertThat(json.get(0).get("verdict").textValue()).isEqualTo("diverged");
-            assertThat(json.get(0).get("confirmed").intValue()).isEqualTo(2);
-            requireEvidence(pipeline, json.get(0).get("differences"));
+            assertThat(json.get("verdict").textValue()).isEqualTo("diverged");
+            assertThat(json.get("tables")).hasSize(1);
+            JsonNode person = json.get("tables").get(0);
+            assertThat(person.get("verdict").textValue()).isEqualTo("diverged");
+            assertThat(person.get("confirmed").intValue()).isEqualTo(2);
+            assertThat(person.get("rows").intValue()).isEqualTo(500);
+            assertThat(person.get("targetRows").intValue()).isEqualTo(499);
+            assertThat(person.get("columns").get(2).get("state").textValue()).isEqualTo("in the target only");
+            requireEvidence(pipeline, person.get("differences"));
 
             assertThat(sluice.run(pipeline, "repair", "--from-divergences", "--execute")).as(sluice.printed()).isZero();
             assertThat(pipeline.askTarget("SELECT count(*) FROM sluice.divergence WHERE closed_at IS NULL")).isEqualTo("3");
@@ -224,6 +229,97 @@ class VerifyCommandIT {
     }
 
     @Test
+    void referencesThatAreBrokenInTheTargetAloneAreFoundAndHazardsOfACutOverAreNamedBesideTheRows() throws Exception {
+        String orders = "{source: orders, target: sales.orders, rename: {customer_id: customer}, references: ["
+                + "{columns: [customer_id], table: customers, key: [id]}, {columns: [code], table: customers, key: [code]}]}";
+        String notes = "{source: notes, references: [{columns: [customer_id], table: public.customers, key: [id]}]}";
+        try (Pipeline pipeline = Pipeline.on(servers, "refers").carrying("customers", orders, "items", notes)) {
+            pipeline.onBoth(
+                    """
+                    CREATE TABLE customers (id serial PRIMARY KEY, code varchar(20), name text);
+                    CREATE TABLE items (id int PRIMARY KEY, order_id int, n int UNIQUE);
+                    CREATE TABLE notes (customer_id int, v text); ALTER TABLE notes REPLICA IDENTITY FULL;
+                    CREATE SCHEMA sales""");
+            pipeline.onSource("CREATE TABLE orders (id int PRIMARY KEY, customer_id bigint, code text);"
+                    + " ALTER TABLE customers ADD CONSTRAINT one_code UNIQUE (code)");
+            pipeline.onTarget("CREATE TABLE sales.orders (id int PRIMARY KEY, customer bigint, code text);"
+                    + " ALTER TABLE items ADD CONSTRAINT of_order FOREIGN KEY (order_id) REFERENCES sales.orders");
+            pipeline.startCapture();
+            Child apply = pipeline.startApply();
+            pipeline.awaitStreaming();
+            pipeline.onSource(
+                    """
+                    INSERT INTO customers (code, name) SELECT 'c' || n, 'x' FROM generate_series(1, 50) AS n;
+                    INSERT INTO orders SELECT n, n, 'c' || n FROM generate_series(1, 50) AS n;
+                    INSERT INTO orders VALUES (200, 999, NULL), (201, NULL, 'nobody'), (301, 70, NULL), (302, 999, NULL);
+                    INSERT INTO items SELECT n, n, n FROM generate_series(1, 50) AS n;
+                    INSERT INTO notes VALUES (1, 'a'), (1, 'a'), (999, 'b'), (5, 'c')""");
+            pipeline.awaitCaughtUp();
+
+            assertThat(sluice.run(pipeline, "verify")).as(sluice.printed()).isZero();
+            assertThat(sluice.out()).contains(
+                    "reference public.orders (customer_id) → public.customers (id): holds, 3 rows refer to nothing at the source either",
+                    "reference public.orders (code) → public.customers (code): holds, 1 rows refer to nothing at the source either",
+                    "reference public.notes (customer_id) → public.customers (id): holds, 1 rows refer to nothing at the source either",
+                    "foreign key of_order of public.items (order_id) → sales.orders (id): holds\n",
+                    "cut-over: sequence public.customers_id_seq is behind the values of public.customers.id; when nobody writes to the"
+                            + " source any more: SELECT pg_catalog.setval('\"public\".\"customers_id_seq\"', 50);",
+                    "cut-over: unique key one_code of public.customers (code) is there at the source only;"
+                            + " CREATE UNIQUE INDEX ON \"public\".\"customers\" (\"code\");",
+                    "CUT-OVER: 1 of 1 sequences behind, 1 unique keys missing or not valid",
+                    "IN SYNC: 4 tables, 158 rows, 4 references hold");
+
+            apply.pause();
+            pipeline.onSource("INSERT INTO customers VALUES (70, 'c70', 'late'); UPDATE orders SET customer_id = 1 WHERE id = 302");
+            assertThat(sluice.run(pipeline, "verify", "--table", "orders")).as(sluice.printed()).isEqualTo(Stop.UNKNOWN.exitCode());
+            assertThat(sluice.out()).contains(
+                    "reference public.orders (customer_id) → public.customers (id): 2 rows in flight, 1 rows refer to nothing at the source either");
+            apply.resume();
+            pipeline.awaitCaughtUp();
+            assertThat(sluice.run(pipeline, "verify", "--table", "orders")).as(sluice.printed()).isZero();
+
+            pipeline.onTarget(
+                    """
+                    SET session_replication_role = replica;
+                    DELETE FROM customers WHERE id = 5; DELETE FROM sales.orders WHERE id = 10;
+                    RESET session_replication_role;
+                    CREATE UNIQUE INDEX one_code ON customers (code);
+                    UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'items_n_key'::regclass;
+                    SELECT setval('customers_id_seq', 70)""");
+            assertThat(sluice.run(pipeline, "verify")).as(sluice.printed()).isEqualTo(Stop.DIFFERENT.exitCode());
+            assertThat(sluice.out()).contains(
+                    "reference public.orders (customer_id) → public.customers (id): BROKEN (1 rows in the target), 1 rows refer to nothing",
+                    "  refers to nothing in the target: id=5\n",
+                    "reference public.orders (code) → public.customers (code): BROKEN (1 rows in the target)",
+                    "reference public.notes (customer_id) → public.customers (id): BROKEN (1 rows in the target)",
+                    "  refers to nothing in the target: customer_id=5\n",
+                    "foreign key of_order of public.items (order_id) → sales.orders (id): BROKEN (1 rows in the target)\n",
+                    "  refers to nothing in the target: id=10\n",
+                    "cut-over: unique key items_n_key of public.items is not valid",
+                    "DIVERGED: 2 of 4 tables; 4 of 4 references broken");
+            assertThat(sluice.run(pipeline, "verify", "-o", "json")).isEqualTo(Stop.DIFFERENT.exitCode());
+            JsonNode json = new ObjectMapper().readTree(sluice.out());
+            assertThat(json.get("references").get(0).get("preExistingAtSource").intValue()).isEqualTo(1);
+            assertThat(json.get("references").get(0).get("rows").get(0).textValue()).isEqualTo("id=5");
+            assertThat(json.get("uniqueKeys")).hasSize(1);
+            assertThat(json.get("sequences")).isEmpty();
+
+            assertThat(sluice.run(pipeline, "repair", "--from-divergences", "--execute")).as(sluice.printed()).isZero();
+            assertThat(sluice.run(pipeline, "verify")).as(sluice.printed()).isZero();
+            pipeline.assertEqual();
+
+            pipeline.configure("customers", orders.replace("columns: [customer_id]", "columns: [code]"), "items", notes);
+            assertThat(sluice.run(pipeline, "verify", "--table", "orders")).as(sluice.printed()).isEqualTo(Stop.UNKNOWN.exitCode());
+            assertThat(sluice.out()).contains("UNKNOWN (ERROR: operator does not exist: integer = text)", "; of 1 of 2 references");
+            pipeline.configure("customers", orders.replace("[customer_id]", "[custmer_id]").replace("key: [code]", "key: [kode]"), "items", notes);
+            assertThat(sluice.run(pipeline, "check")).isNotZero();
+            assertThat(sluice.printed()).contains(
+                    "has no column 'custmer_id', which tables[1].references[0].columns names",
+                    "has no column 'kode', which tables[1].references[1].key names");
+        }
+    }
+
+    @Test
     void theReconcilerVerifiesTimeAndAgainAndLooksOftenerAtWhatHasDiverged() throws Exception {
         StopSignal stop = new StopSignal();
         try (Pipeline pipeline = Pipeline.on(servers, "reconciled").carrying("person")) {
@@ -294,7 +390,7 @@ class VerifyCommandIT {
                     CREATE CAST (mood AS text) WITH FUNCTION lossy(mood)""");
             pipeline.onTarget("UPDATE feeling SET m = 'ok'");
             assertThat(sluice.run(pipeline, "verify", "--table", "feeling", "-o", "json")).isEqualTo(Stop.UNKNOWN.exitCode());
-            JsonNode table = new ObjectMapper().readTree(sluice.out()).get(0);
+            JsonNode table = new ObjectMapper().readTree(sluice.out()).get("tables").get(0);
             assertThat(table.get("verdict").textValue()).isEqualTo("unknown");
             assertThat(table.get("columns").get(1).get("state").textValue()).isEqualTo("blind");
             assertThat(sluice.run(pipeline, "verify", "--table", "feeling")).isEqualTo(Stop.UNKNOWN.exitCode());

@@ -2,6 +2,7 @@ package dev.sluice.config;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.MissingNode;
+import dev.sluice.config.TableMapping.Reference;
 import dev.sluice.config.TableMapping.Transform;
 import dev.sluice.config.TablePolicy.NewColumns;
 import dev.sluice.config.TablePolicy.Triggers;
@@ -16,6 +17,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 
 /** Reads {@code lanes} and {@code tables}, the two lists that refer to each other. */
 final class LanesReader {
@@ -120,6 +122,7 @@ final class LanesReader {
                 section.reportUnknown();
             }
         });
+        checkReferences(tables);
         return tables;
     }
 
@@ -135,7 +138,63 @@ final class LanesReader {
                 section.texts("exclude"),
                 section.exactTexts("constants"),
                 transform(section),
-                policy(section));
+                policy(section),
+                references(section));
+    }
+
+    private List<Reference> references(ConfigSection table) {
+        List<Reference> references = new ArrayList<>();
+        table.list("references").forEach((path, node) -> {
+            ConfigSection section = new ConfigSection(path, node, nothing(), problems);
+            List<String> columns = List.copyOf(section.texts("columns"));
+            List<String> key = List.copyOf(section.texts("key"));
+            TableId parent = table(section.path("table"), section.text("table"));
+            section.reportUnknown();
+            columns.forEach(column -> checkIdentifier(section, "columns", column));
+            key.forEach(column -> checkIdentifier(section, "key", column));
+            if (columns.isEmpty()) {
+                section.problem("columns", "is required, with at least one column of this table");
+            }
+            if (columns.size() != key.size()) {
+                section.problem("key", "must have as many columns as columns has, %d, was [%s]"
+                        .formatted(columns.size(), String.join(", ", key)));
+            }
+            references.add(new Reference(path, columns, parent, key));
+        });
+        return references;
+    }
+
+    private void checkReferences(List<TableMapping> tables) {
+        Map<String, TableMapping> bySource =
+                tables.stream().collect(Collectors.toMap(table -> table.source().toString(), table -> table, (one, other) -> one));
+        for (TableMapping child : tables) {
+            for (Reference reference : child.references()) {
+                TableMapping parent = bySource.get(reference.table().toString());
+                if (parent != null) {
+                    checkReference(child, reference, parent);
+                } else if (reference.table() != UNREADABLE) {
+                    problems.add("%s.table: no table %s is mapped; %s".formatted(
+                            reference.path(),
+                            reference.table(),
+                            Nearest.to(reference.table().toString(), bySource.keySet())
+                                    .map(meant -> "did you mean '" + meant + "'?")
+                                    .orElse("map it, or leave the reference out")));
+                }
+            }
+        }
+    }
+
+    private void checkReference(TableMapping child, Reference reference, TableMapping parent) {
+        if (!parent.lane().equals(child.lane())) {
+            problems.add("%s.table: %s is in lane '%s' and %s in '%s', no order holds between lanes; put both into one"
+                    .formatted(reference.path(), parent.source(), parent.lane(), child.source(), child.lane()));
+        }
+        reference.columns().stream().filter(child.exclude()::contains).forEach(column -> problems.add(
+                "%s.columns: the target does not get column '%s' of %s; take it out of exclude".formatted(
+                        reference.path(), column, child.source())));
+        reference.key().stream().filter(parent.exclude()::contains).forEach(column -> problems.add(
+                "%s.key: the target does not get column '%s' of %s; take it out of exclude".formatted(
+                        reference.path(), column, parent.source())));
     }
 
     private static Map<String, Transform> transform(ConfigSection section) {

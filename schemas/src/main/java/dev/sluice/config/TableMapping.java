@@ -1,6 +1,7 @@
 package dev.sluice.config;
 
 import dev.sluice.schemas.TableId;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 
@@ -11,6 +12,7 @@ import java.util.Set;
  * @param exclude source columns that the target does not get
  * @param constants value, as PostgreSQL text, by target column name that has no source column
  * @param transform what is computed from the source's columns, by target column name
+ * @param references to rows of other tables, which no foreign key need say
  */
 public record TableMapping(
         TableId source,
@@ -20,7 +22,18 @@ public record TableMapping(
         Set<String> exclude,
         Map<String, String> constants,
         Map<String, Transform> transform,
-        TablePolicy policy) {
+        TablePolicy policy,
+        List<Reference> references) {
+
+    /**
+     * Rows of the table refer to rows of another one; all in the source's names.
+     *
+     * @param path of the configuration, for messages
+     * @param columns of this table; a row in which one of them is NULL refers to nothing
+     * @param table a source table of the same lane
+     * @param key its columns, in the order of {@code columns}
+     */
+    public record Reference(String path, List<String> columns, TableId table, List<String> key) {}
 
     /**
      * How a target column comes from the source's.
@@ -30,7 +43,20 @@ public record TableMapping(
      */
     public record Transform(String key, String expression) {}
 
-    /** Without transformed columns, with the default policy. */
+    /** Without references. */
+    public TableMapping(
+            TableId source,
+            TableId target,
+            String lane,
+            Map<String, String> rename,
+            Set<String> exclude,
+            Map<String, String> constants,
+            Map<String, Transform> transform,
+            TablePolicy policy) {
+        this(source, target, lane, rename, exclude, constants, transform, policy, List.of());
+    }
+
+    /** Without transformed columns and references, with the default policy. */
     public TableMapping(
             TableId source,
             TableId target,
@@ -42,7 +68,7 @@ public record TableMapping(
     }
 
     public TableMapping with(TablePolicy other) {
-        return new TableMapping(source, target, lane, rename, exclude, constants, transform, other);
+        return new TableMapping(source, target, lane, rename, exclude, constants, transform, other, references);
     }
 
     /** The target's name of a source column that is not excluded. */

@@ -55,6 +55,7 @@ final class SourceTables {
                 key(shape, indexes.getOrDefault(shape.id(), KeyIndexes.NONE));
                 columns(shape);
                 mappedColumns(mapping, shape);
+                references(mapping, shape, shapes);
             }
         }
         sameNames(tables);
@@ -257,6 +258,22 @@ final class SourceTables {
                 }
             }
         }
+    }
+
+    private void references(TableMapping mapping, TableShape shape, Map<TableId, TableShape> shapes) {
+        for (TableMapping.Reference reference : mapping.references()) {
+            named(shape, reference.columns(), reference.path() + ".columns");
+            Optional.ofNullable(shapes.get(reference.table()))
+                    .ifPresent(parent -> named(parent, reference.key(), reference.path() + ".key"));
+        }
+    }
+
+    private void named(TableShape shape, List<String> columns, String key) {
+        columns.stream().filter(name -> shape.column(name).isEmpty()).forEach(name -> findings.error(
+                shape.id(),
+                "has no column '%s', which %s names".formatted(name, key),
+                "correct the name; columns are: "
+                        + shape.columns().stream().map(Column::name).collect(Collectors.joining(", "))));
     }
 
     private record Leaf(TableId root, TableId leaf, char kind, char persistence, boolean identified) {}

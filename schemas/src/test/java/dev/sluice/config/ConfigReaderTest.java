@@ -293,6 +293,52 @@ class ConfigReaderTest {
     }
 
     @Test
+    void aReferenceIsKeptWithItsKey() {
+        PipelineConfig config = read(SMALLEST.replaceAll("tables:.*\n", "")
+                + """
+                tables:
+                  - public.customers
+                  - source: public.orders
+                    references: [{columns: [shop, customer_id], table: customers, key: [shop, id]}]
+                """);
+
+        assertThat(config.lanes().get(0).tables().get(1).references()).containsExactly(new TableMapping.Reference(
+                "tables[1].references[0]", List.of("shop", "customer_id"), TableId.parse("public.customers"), List.of("shop", "id")));
+    }
+
+    @Test
+    void aReferenceMustGoToAMappedTableOfItsLaneByColumnsThatTheTargetGets() {
+        assertThat(problems(
+                        SMALLEST.replaceAll("tables:.*\n", "")
+                                + """
+                                lanes: [{name: one}, {name: two}]
+                                tables:
+                                  - {source: public.customers, lane: one, exclude: [code]}
+                                  - {source: public.shops, lane: two}
+                                  - source: public.orders
+                                    exclude: [note]
+                                    references:
+                                      - {columns: [c], table: public.custmers, key: [id]}
+                                      - {columns: [s], table: public.shops, key: [id]}
+                                      - {columns: [note], table: public.customers, key: [code]}
+                                      - {columns: [a, b], table: public.customers, key: [id]}
+                                      - {tabel: public.customers}
+                                """))
+                .containsExactlyInAnyOrder(
+                        "tables[2].references[0].table: no table public.custmers is mapped; did you mean 'public.customers'?",
+                        "tables[2].references[1].table: public.shops is in lane 'two' and public.orders in 'one', no order holds"
+                                + " between lanes; put both into one",
+                        "tables[2].references[2].columns: the target does not get column 'note' of public.orders;"
+                                + " take it out of exclude",
+                        "tables[2].references[2].key: the target does not get column 'code' of public.customers;"
+                                + " take it out of exclude",
+                        "tables[2].references[3].key: must have as many columns as columns has, 2, was [id]",
+                        "tables[2].references[4].table: is required",
+                        "tables[2].references[4].tabel: unknown key; did you mean 'table'?",
+                        "tables[2].references[4].columns: is required, with at least one column of this table");
+    }
+
+    @Test
     void twoTablesMustNotMeetInOneTopic() {
         assertThat(problems(SMALLEST.replace("[public.customers]", "['public.a-b c', 'public.a-b_u0020c']")))
                 .singleElement().asString().startsWith("tables[1]: topic shop.public.a-b_u0020c is already at");
