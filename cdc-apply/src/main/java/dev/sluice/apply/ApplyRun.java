@@ -87,7 +87,7 @@ final class ApplyRun {
         this.lane = lane;
         this.lock = lock;
         this.target = lock.connection();
-        this.progress = new Progress(config.nameInTarget(lane));
+        this.progress = new Progress(config.nameInTarget(lane), lock::isMarked);
         this.nextLarge = nextLarge;
     }
 
@@ -102,6 +102,7 @@ final class ApplyRun {
             throws InterruptedException {
         try {
             createTables();
+            LaneOrigin.take(lock, config.nameInTarget(lane));
             awaitResume(stop);
             if (stop.isRequested()) {
                 return;
@@ -172,6 +173,9 @@ final class ApplyRun {
         }
         if (!DivergenceStore.isComplete(target)) {
             DivergenceStore.createTable(target);
+        }
+        if (!LaneOrigin.isThere(target)) {
+            LaneOrigin.createTable(target);
         }
         target.commit();
     }

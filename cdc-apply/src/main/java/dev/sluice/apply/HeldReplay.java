@@ -291,6 +291,7 @@ final class HeldReplay {
                 progress.advance(target, position, next, last.committedMicros());
             }
             parking.beforeCommit();
+            lock.ownCommitTime();
             target.commit();
             parking.afterCommit();
             position = next;

@@ -40,6 +40,7 @@ final class LaneLock implements AutoCloseable {
     private final Connection connection;
     private final boolean held;
     private long usedAt = System.nanoTime();
+    private boolean isMarked;
 
     private LaneLock(Connection connection, boolean held) {
         this.connection = connection;
@@ -127,6 +128,24 @@ final class LaneLock implements AutoCloseable {
 
     Connection connection() {
         return connection;
+    }
+
+    /** Whether the session has an origin, {@link LaneOrigin}. */
+    boolean isMarked() {
+        return isMarked;
+    }
+
+    void isMarked(boolean marked) {
+        isMarked = marked;
+    }
+
+    /** The transaction's commit gets the time at which it happens, also if the session has an origin. */
+    void ownCommitTime() throws SQLException {
+        if (isMarked) {
+            try (Statement reset = connection.createStatement()) {
+                reset.execute("SELECT pg_catalog.pg_replication_origin_xact_reset()");
+            }
+        }
     }
 
     /** Notes that the session was used. */

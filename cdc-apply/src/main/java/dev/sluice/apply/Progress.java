@@ -11,6 +11,7 @@ import java.sql.Statement;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.function.BooleanSupplier;
 import org.apache.kafka.common.TopicPartition;
 
 /**
@@ -24,6 +25,7 @@ import org.apache.kafka.common.TopicPartition;
  */
 final class Progress {
     private final String lane;
+    private final BooleanSupplier isMarked;
 
     /**
      * @param epoch 0 if nothing was ever applied
@@ -53,7 +55,13 @@ final class Progress {
 
     /** @param lane unique in the target: pipeline and lane */
     Progress(String lane) {
+        this(lane, () -> false);
+    }
+
+    /** @param isMarked the session that advances it has an origin, {@link LaneOrigin} */
+    Progress(String lane, BooleanSupplier isMarked) {
         this.lane = lane;
+        this.isMarked = isMarked;
     }
 
     /** Makes schema and tables; called by the lane's owner only. */
@@ -185,7 +193,9 @@ final class Progress {
                 : "UPDATE sluice.progress SET epoch = ?, seq = ?, end_lsn = ?::pg_lsn, is_beyond = ?,"
                         + " committed_at = to_timestamp(? / 1000000.0), applied_at = clock_timestamp()"
                         + " WHERE lane = ? AND epoch = ? AND seq = ?";
-        try (PreparedStatement advance = target.prepareStatement(sql)) {
+        // in the same statement, it costs no round trip: the commit gets its own time
+        String returning = isMarked.getAsBoolean() ? " RETURNING pg_catalog.pg_replication_origin_xact_reset()" : "";
+        try (PreparedStatement advance = target.prepareStatement(sql + returning)) {
             advance.setLong(1, to.epoch());
             advance.setLong(2, to.seq());
             advance.setString(3, to.end().toString());
@@ -196,9 +206,18 @@ final class Progress {
                 advance.setLong(7, from.epoch());
                 advance.setLong(8, from.seq());
             }
-            if (advance.executeUpdate() != 1) {
+            if (!hasAdvanced(advance)) {
                 throw new Lost(lane, from);
             }
+        }
+    }
+
+    private static boolean hasAdvanced(PreparedStatement advance) throws SQLException {
+        if (!advance.execute()) {
+            return advance.getUpdateCount() == 1;
+        }
+        try (ResultSet returned = advance.getResultSet()) {
+            return returned.next();
         }
     }
 

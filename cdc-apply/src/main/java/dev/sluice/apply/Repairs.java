@@ -265,6 +265,7 @@ final class Repairs implements AutoCloseable {
             writer.writeInOrder(changes);
             store.finish(target, now.requests, State.DONE, "");
             letters.supersedeRead(target, now.table.source(), now.keys);
+            lock.ownCommitTime();
             target.commit();
         } catch (Failure.Poison e) {
             target.rollback();

@@ -225,6 +225,7 @@ final class Replays {
                     readAgain(letter); // others may have what this row has given up since
                 }
             }
+            lock.ownCommitTime();
         } catch (SQLException e) {
             TargetFailures.stopped(e, writer.last()).ifPresent(stopped -> {
                 throw stopped;

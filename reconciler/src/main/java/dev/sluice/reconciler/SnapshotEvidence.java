@@ -1,5 +1,7 @@
 package dev.sluice.reconciler;
 
+import static dev.sluice.reconciler.Questions.tried;
+
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.sluice.catalog.Catalog;
@@ -11,22 +13,20 @@ import dev.sluice.config.TableMapping;
 import dev.sluice.config.VerifyConfig.Evidence;
 import dev.sluice.divergence.Divergence;
 import dev.sluice.divergence.Divergence.Kind;
+import dev.sluice.reconciler.RowWriters.Writer;
 import dev.sluice.schemas.TableId;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
-import java.sql.Savepoint;
 import java.sql.Statement;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;
 import java.util.HashMap;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
@@ -40,12 +40,16 @@ final class SnapshotEvidence {
     /** Types between which no value changes. */
     private static final String TEXT = "text|character varying.*";
 
+    private static final String GONE = "a row that is not there does not tell who deleted it";
+
     private final PipelineConfig config;
     private final LaneConfig lane;
     private final SnapshotPair pair;
     private final ComparedTable table;
     private final TableMapping mapping;
     private final Evidence policy;
+    /** Of the key. */
+    private final int width;
 
     SnapshotEvidence(PipelineConfig config, LaneConfig lane, SnapshotPair pair, ComparedTable table) {
         this.config = config;
@@ -54,6 +58,7 @@ final class SnapshotEvidence {
         this.table = table;
         this.mapping = table.mapping();
         this.policy = config.verify().evidence();
+        this.width = table.key().size();
     }
 
     /** @throws SQLException if a connection is lost */
@@ -63,8 +68,13 @@ final class SnapshotEvidence {
         Map<List<String>, String[]> source = answers(pair.source(), table.source(), here, shown(table.source()));
         Map<List<String>, String[]> target = answers(pair.target(), table.target(), there, shown(table.target()));
         Map<List<String>, Long> letters = tried(pair.target(), this::letters).orElse(Map.of());
-        Optional<Filter> filter = tried(pair.source(), from -> filter(from, here)).orElse(Optional.empty());
+        Optional<RowFilter> filter =
+                tried(pair.source(), from -> RowFilter.read(from, lane, table, here)).orElse(Optional.empty());
         Map<String, String> drifts = tried(pair.source(), from -> drifts()).orElse(Map.of());
+        RowWriters writers = tried(pair.target(), to -> RowWriters.read(to, config.nameInTarget(lane), mapping.source()))
+                .orElseGet(RowWriters::unknown);
+        Map<List<String>, String[]> written =
+                writers.canTell() ? answers(pair.target(), table.target(), there, writers.asked(mapping.target())) : Map.of();
         ObjectNode taken = taken();
         List<ConfirmedRow> rows = new ArrayList<>();
         for (Divergence row : found) {
@@ -73,11 +83,15 @@ final class SnapshotEvidence {
             Optional.ofNullable(letters.get(row.key())).ifPresent(id -> causes.add("dead letter %d holds it back".formatted(id)));
             placeholders(row, values).ifPresent(causes::add);
             row.columns().stream().map(drifts::get).filter(drift -> drift != null).findFirst().ifPresent(causes::add);
-            filter.filter(some -> some.keys().contains(row.key())).ifPresent(some -> causes.add(some.cause()));
+            filter.filter(some -> some.unsent().contains(row.key())).ifPresent(some -> causes.add(some.cause()));
+            Optional<Writer> writer = Optional.ofNullable(written.get(row.key())).map(writers::of);
+            writer.flatMap(Writer::cause).ifPresent(causes::add);
             ObjectNode evidence = taken.deepCopy();
+            writer.flatMap(Writer::evidence).ifPresent(json -> evidence.set("writtenInTarget", json));
             evidence.set("columns", columns(row, source.get(row.key()), values));
             Optional.ofNullable(letters.get(row.key())).ifPresent(id -> evidence.put("deadLetter", id));
-            rows.add(new ConfirmedRow(row, evidence, causes, ""));
+            String doubt = row.kind() == Kind.MISSING ? GONE : writer.map(Writer::doubt).orElse(writers.doubt());
+            rows.add(new ConfirmedRow(row, evidence, causes, doubt));
         }
         return rows;
     }
@@ -93,43 +107,14 @@ final class SnapshotEvidence {
 
     // ---- questions to a side
 
-    private interface Question<T> {
-        T ask(Connection side) throws SQLException;
-    }
-
-    /** The snapshot stays, whatever becomes of the question. */
-    private static <T> Optional<T> tried(Connection side, Question<T> question) throws SQLException {
-        Savepoint before = side.setSavepoint();
-        try {
-            T answer = question.ask(side);
-            side.releaseSavepoint(before);
-            return Optional.of(answer);
-        } catch (SQLException e) {
-            side.rollback(before);
-            return Optional.empty();
-        }
-    }
-
     /** By key, what was asked. */
     private Map<List<String>, String[]> answers(
             Connection connection, ComparedSide side, Collection<List<String>> keys, List<String> asked) throws SQLException {
         if (keys.isEmpty()) {
             return Map.of();
         }
-        String from = side.from(new RowCondition.Keys(keys, table.key().size()));
-        return tried(connection, of -> answers(of, side.rowsSql(from, asked.stream()))).orElse(Map.of());
-    }
-
-    private Map<List<String>, String[]> answers(Connection side, String sql) throws SQLException {
-        int width = table.key().size();
-        Map<List<String>, String[]> answers = new HashMap<>();
-        try (RowStream rows = new RowStream(side, sql)) {
-            for (; rows.hasRow(); rows.next()) {
-                String[] row = rows.row();
-                answers.put(List.copyOf(rows.key(width)), Arrays.copyOfRange(row, width, row.length));
-            }
-        }
-        return answers;
+        String from = side.from(new RowCondition.Keys(keys, width));
+        return tried(connection, of -> Questions.answers(of, side.rowsSql(from, asked.stream()), width)).orElse(Map.of());
     }
 
     /** When and where the row was seen. */
@@ -214,36 +199,5 @@ final class SnapshotEvidence {
             });
         }
         return drifts;
-    }
-
-    /** @param keys of rows that the publication does not send */
-    private record Filter(String cause, Set<List<String>> keys) {}
-
-    /** Row filters are new in 15. Source: PostgreSQL 18 manual, 53.18 "pg_publication_tables". */
-    private Optional<Filter> filter(Connection source, List<List<String>> keys) throws SQLException {
-        if (source.getMetaData().getDatabaseMajorVersion() < 15 || keys.isEmpty()) {
-            return Optional.empty();
-        }
-        String filter;
-        try (PreparedStatement query = source.prepareStatement(
-                """
-                SELECT rowfilter FROM pg_publication_tables
-                WHERE pubname = ? AND schemaname = ? AND tablename = ? AND rowfilter IS NOT NULL""")) {
-            query.setString(1, lane.publication());
-            query.setString(2, mapping.source().schema());
-            query.setString(3, mapping.source().table());
-            try (ResultSet row = query.executeQuery()) {
-                if (!row.next()) {
-                    return Optional.empty();
-                }
-                filter = row.getString(1);
-            }
-        }
-        RowCondition unsent = new RowCondition.Both(
-                new RowCondition.Keys(keys, table.key().size()), (columns, types) -> "\nWHERE (" + filter + ") IS NOT TRUE");
-        Set<List<String>> found = new HashSet<>(answers(source, table.source().rowsSql(table.source().from(unsent), Stream.of("'t'"))).keySet());
-        return Optional.of(new Filter(
-                "filtered: publication %s sends no rows of it but those WHERE %s".formatted(TableId.quote(lane.publication()), filter),
-                found));
     }
 }

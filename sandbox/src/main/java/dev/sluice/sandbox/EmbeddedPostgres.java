@@ -165,6 +165,9 @@ public final class EmbeddedPostgres implements PostgresServer {
                     "--encoding=UTF8", "--no-locale", "--no-sync", "--no-instructions");
             Files.delete(password);
             List<String> lines = new ArrayList<>();
+            if (Integer.parseInt(version) >= 18) {
+                lines.add("max_active_replication_origins = 100"); // before, max_replication_slots
+            }
             settings.forEach((name, value) -> lines.add(name + " = " + value));
             Files.write(dataDirectory().resolve("postgresql.conf"), lines, StandardOpenOption.APPEND);
         } catch (IOException e) {

@@ -148,6 +148,12 @@ class ChangesIT {
                     + " GRANT SET ON PARAMETER session_replication_role TO writer; CREATE SCHEMA sluice AUTHORIZATION writer;"
                     + " CREATE TABLE sluice.divergence (another_role_has_compared boolean)");
             assertThat(targetFindings(limited)).isEmpty();
+            assertThat(Preflight.findings(limited.config()))
+                    .filteredOn(finding -> finding.subject().equals("target role writer"))
+                    .extracting(finding -> finding.level() + " " + finding.cure())
+                    .containsExactly("WARNING GRANT EXECUTE ON FUNCTION pg_catalog.pg_replication_origin_create(text),"
+                            + " pg_catalog.pg_replication_origin_session_setup(text), pg_catalog.pg_replication_origin_xact_reset()"
+                            + " TO \"writer\";");
 
             pipeline.stop(); // Debezium's metrics know one engine of a lane's name in a JVM
             limited.start();

@@ -72,6 +72,7 @@ final class SharedServers {
             for (String database : names(statement, "SELECT datname FROM pg_database WHERE NOT datistemplate AND datname <> 'postgres'")) {
                 statement.execute("DROP DATABASE " + TableId.quote(database) + " WITH (FORCE)");
             }
+            statement.execute("SELECT pg_replication_origin_drop(roname) FROM pg_replication_origin");
             for (String role : names(statement, "SELECT rolname FROM pg_roles WHERE oid >= 16384")) {
                 statement.execute("DROP OWNED BY " + TableId.quote(role) + "; DROP ROLE " + TableId.quote(role));
             }

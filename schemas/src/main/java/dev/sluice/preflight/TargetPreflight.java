@@ -1,6 +1,7 @@
 package dev.sluice.preflight;
 
 import dev.sluice.catalog.Catalog;
+import dev.sluice.catalog.OriginRights;
 import dev.sluice.catalog.TableShape;
 import dev.sluice.config.LaneConfig;
 import dev.sluice.config.PipelineConfig;
@@ -95,6 +96,7 @@ public final class TargetPreflight {
         server();
         sameDatabase();
         ownSchema();
+        origin();
         tables();
         return findings.list();
     }
@@ -181,6 +183,21 @@ public final class TargetPreflight {
                     }
                     return true;
                 });
+    }
+
+    /** Only what a verification can tell depends on it. */
+    private void origin() throws SQLException {
+        if (!OriginRights.isTracking(target)) {
+            return;
+        }
+        List<String> lacking = OriginRights.lacking(target);
+        if (!lacking.isEmpty()) {
+            String role = target.getMetaData().getUserName();
+            findings.warning(
+                    "role " + role,
+                    "may not set a replication origin: what it writes is not marked, and `sluice verify` cannot tell who wrote a row",
+                    "GRANT EXECUTE ON FUNCTION %s TO %s;".formatted(String.join(", ", lacking), TableId.quote(role)));
+        }
     }
 
     private void tables() throws SQLException {
