@@ -171,6 +171,14 @@ final class ReconcileStore implements AutoCloseable {
         });
     }
 
+    void saveReferences(TableId source, List<ReferenceVerification> found) {
+        attempt("what was found of references is not stored in sluice.verified_reference of the target", false, target -> {
+            VerificationHistory.createTable(target);
+            VerificationHistory.saveReferences(target, name, source, found);
+            return true;
+        });
+    }
+
     @Override
     public void close() {
         try {

@@ -1,6 +1,7 @@
 package dev.sluice.reconciler;
 
 import dev.sluice.reconciler.PairedTable.Busy;
+import dev.sluice.config.TableMapping;
 import dev.sluice.schemas.TableId;
 import java.sql.SQLException;
 import java.util.ArrayList;
@@ -30,7 +31,7 @@ final class ReferencePass {
     private static final int MOST_IN_FLIGHT = 100_000;
 
     private final CheckedReference reference;
-    private final TableId child;
+    private final TableMapping child;
     private final int rangeRows;
     private final List<String> rows = new ArrayList<>();
     private Set<List<String>> inFlight = new HashSet<>();
@@ -45,10 +46,19 @@ final class ReferencePass {
     private long preExisting;
 
     /** @param rangeRows of the child in a range, about */
-    ReferencePass(CheckedReference reference, TableId child, int rangeRows) {
+    ReferencePass(CheckedReference reference, TableMapping child, int rangeRows) {
         this.reference = reference;
         this.child = child;
         this.rangeRows = rangeRows;
+    }
+
+    TableMapping child() {
+        return child;
+    }
+
+    /** What is referred to, if the lane carries it. */
+    Optional<TableMapping> parent() {
+        return reference.parent();
     }
 
     boolean isDone() {
@@ -61,7 +71,7 @@ final class ReferencePass {
 
     ReferenceVerification result() {
         return new ReferenceVerification(
-                child, reference.toString(), unknown, broken, explained, preExisting, inFlight.size(), List.copyOf(rows));
+                child.source(), reference.toString(), unknown, broken, explained, preExisting, inFlight.size(), List.copyOf(rows));
     }
 
     /** @param parent empty if nothing is applied to the table that is referred to */

@@ -27,6 +27,11 @@ public record ReferenceVerification(
         long inFlight,
         List<String> rows) {
 
+    /** Of all references of a table. */
+    static ReferenceVerification unknown(TableId child, String reason) {
+        return new ReferenceVerification(child, "references of " + child, reason, 0, 0, 0, 0, List.of());
+    }
+
     public boolean isBroken() {
         return broken > 0;
     }

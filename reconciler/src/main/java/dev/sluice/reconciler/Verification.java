@@ -7,6 +7,7 @@ import dev.sluice.schemas.Failure;
 import dev.sluice.schemas.TableId;
 import java.sql.SQLException;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -128,22 +129,35 @@ public final class Verification implements AutoCloseable {
      * @throws Failure.Fatal if a table or column may not be read
      */
     public List<ReferenceVerification> verifyReferences(TableMapping child) throws InterruptedException {
-        List<CheckedReference> references = new ArrayList<>();
-        Optional<String> unknown =
-                attempt(child, table -> references.addAll(CheckedReference.of(lane, child, table.pair().source(), table.pair().target())));
+        List<ReferencePass> passes = new ArrayList<>();
+        Optional<String> unknown = addReferences(child, passes);
         if (unknown.isPresent()) {
-            return List.of(new ReferenceVerification(
-                    child.source(), "references of " + child.source(), unknown.get(), 0, 0, 0, 0, List.of()));
+            return List.of(ReferenceVerification.unknown(child.source(), unknown.get()));
         }
-        List<ReferenceVerification> found = new ArrayList<>();
-        for (CheckedReference reference : references) {
-            ReferencePass pass = new ReferencePass(reference, child.source(), Math.min(rangeRows, REFERRING_ROWS));
+        for (ReferencePass pass : passes) {
             while (!pass.isDone()) {
-                attempt(child, table -> pass.step(table, reference.parent().map(this::paired))).ifPresent(pass::unknown);
+                step(pass);
             }
-            found.add(pass.result());
         }
-        return found;
+        return passes.stream().map(ReferencePass::result).toList();
+    }
+
+    /**
+     * Adds a pass for each reference of a table.
+     *
+     * @return why it cannot be told which there are
+     */
+    Optional<String> addReferences(TableMapping child, Collection<ReferencePass> passes) throws InterruptedException {
+        return attempt(child, table -> {
+            for (CheckedReference one : CheckedReference.of(lane, child, table.pair().source(), table.pair().target())) {
+                passes.add(new ReferencePass(one, child, Math.min(rangeRows, REFERRING_ROWS)));
+            }
+        });
+    }
+
+    /** As {@link #step(TablePass)}. */
+    void step(ReferencePass pass) throws InterruptedException {
+        attempt(pass.child(), table -> pass.step(table, pass.parent().map(this::paired))).ifPresent(pass::unknown);
     }
 
     private PairedTable paired(TableMapping mapping) {

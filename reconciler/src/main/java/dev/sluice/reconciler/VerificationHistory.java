@@ -11,6 +11,7 @@ import java.sql.Timestamp;
 import java.sql.Types;
 import java.time.Duration;
 import java.time.OffsetDateTime;
+import java.util.List;
 import java.util.Optional;
 
 /**
@@ -27,7 +28,7 @@ final class VerificationHistory {
 
     /** Makes the table if it is missing; the schema is there. */
     static void createTable(Connection target) throws SQLException {
-        if (Catalog.isThere(target, new TableId("sluice", "verified_through"))) {
+        if (Catalog.isThere(target, new TableId("sluice", "verified_reference"))) {
             return;
         }
         try (Statement create = target.createStatement()) {
@@ -57,7 +58,7 @@ final class VerificationHistory {
                       ADD COLUMN IF NOT EXISTS columns_not_compared text[]""");
             create.execute(
                     """
-                    CREATE VIEW sluice.verified_through AS
+                    CREATE OR REPLACE VIEW sluice.verified_through AS
                     SELECT DISTINCT ON (lane, source_schema, source_table) lane, source_schema, source_table,
                       max(as_of) FILTER (WHERE verdict = 'IN SYNC') OVER one AS verified_through,
                       verdict AS last_verdict, finished_at AS last_finished_at,
@@ -65,6 +66,21 @@ final class VerificationHistory {
                     FROM sluice.verification
                     WINDOW one AS (PARTITION BY lane, source_schema, source_table)
                     ORDER BY lane, source_schema, source_table, id DESC""");
+            create.execute(
+                    """
+                    CREATE TABLE IF NOT EXISTS sluice.verified_reference (
+                      lane text NOT NULL,
+                      source_schema text NOT NULL,
+                      source_table text NOT NULL,
+                      reference text NOT NULL,
+                      verdict text NOT NULL,
+                      broken bigint NOT NULL,
+                      explained bigint NOT NULL,
+                      pre_existing bigint NOT NULL,
+                      in_flight bigint NOT NULL,
+                      finished_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+                      PRIMARY KEY (lane, source_schema, source_table, reference)
+                    )""");
             create.execute("CREATE INDEX IF NOT EXISTS verification_table"
                     + " ON sluice.verification (lane, source_schema, source_table, id)");
         }
@@ -119,6 +135,37 @@ final class VerificationHistory {
             insert.setArray(13, target.createArrayOf("text", found.notCompared().toArray()));
             insert.setLong(14, found.targetRows());
             insert.executeUpdate();
+        }
+    }
+
+    /** What is known of a table's references, instead of what was known. */
+    static void saveReferences(Connection target, String lane, TableId source, List<ReferenceVerification> found) throws SQLException {
+        try (PreparedStatement delete = target.prepareStatement(
+                "DELETE FROM sluice.verified_reference WHERE lane = ? AND source_schema = ? AND source_table = ?")) {
+            delete.setString(1, lane);
+            delete.setString(2, source.schema());
+            delete.setString(3, source.table());
+            delete.executeUpdate();
+        }
+        try (PreparedStatement insert = target.prepareStatement(
+                """
+                INSERT INTO sluice.verified_reference (lane, source_schema, source_table, reference, verdict, broken, explained,
+                  pre_existing, in_flight)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+                ON CONFLICT DO NOTHING""")) {
+            for (ReferenceVerification one : found) {
+                insert.setString(1, lane);
+                insert.setString(2, source.schema());
+                insert.setString(3, source.table());
+                insert.setString(4, one.reference());
+                insert.setString(5, one.verdict());
+                insert.setLong(6, one.broken());
+                insert.setLong(7, one.explained());
+                insert.setLong(8, one.preExisting());
+                insert.setLong(9, one.inFlight());
+                insert.addBatch();
+            }
+            insert.executeBatch();
         }
     }
 }

@@ -90,9 +90,10 @@ class ReconcileIT {
 
     @Test
     void aPassThatIsCutOffGoesOnWhereItWasAndStandsBackWhileTheSourceIsBusy() throws SQLException {
-        try (Pipeline pipeline = Pipeline.on(servers, "paced").carrying("item")) {
+        try (Pipeline pipeline = Pipeline.on(servers, "paced").carrying("item", "part")) {
             pipeline.onBoth("CREATE TABLE item (id bigint PRIMARY KEY, name text);"
-                    + " INSERT INTO item SELECT n, 'n' || n FROM generate_series(1, 200000) AS n");
+                    + " INSERT INTO item SELECT n, 'n' || n FROM generate_series(1, 200000) AS n;"
+                    + " CREATE TABLE part (id int PRIMARY KEY, item_id bigint REFERENCES item); INSERT INTO part VALUES (1, 5)");
             pipeline.startCapture();
             pipeline.startApply();
             pipeline.awaitStreaming();
@@ -116,23 +117,29 @@ class ReconcileIT {
             VerifyConfig slow = new VerifyConfig(Duration.ofDays(1), 1, 0, 0, Optional.empty(), Evidence.HASHES);
             try (ReconcilerInside reconciler = new ReconcilerInside(pipeline.config().verifying(slow))) {
                 Await.until("a range is through", PATIENCE, () -> pipeline.askTarget(count).equals("1")
-                        && !pipeline.askTarget("SELECT count(*) FROM sluice.verified_range").equals("0"));
+                        && !pipeline.askTarget("SELECT count(*) FROM sluice.verified_range WHERE source_table = 'item'").equals("0"));
                 reconciler.stop();
             }
-            String pass = pipeline.askTarget("SELECT pass::text FROM sluice.verified_range GROUP BY pass");
-            String ranges = pipeline.askTarget("SELECT count(*) FROM sluice.verified_range");
-            pipeline.onTarget("UPDATE item SET name = 'wrong' WHERE id = 199999");
+            String pass = pipeline.askTarget("SELECT pass::text FROM sluice.verified_range WHERE source_table = 'item' GROUP BY pass");
+            String ranges = pipeline.askTarget("SELECT count(*) FROM sluice.verified_range WHERE source_table = 'item'");
+            pipeline.onTarget("UPDATE item SET name = 'wrong' WHERE id = 199999;"
+                    + " SET session_replication_role = replica; DELETE FROM item WHERE id = 5; RESET session_replication_role");
 
             try (ReconcilerInside reconciler = new ReconcilerInside(pipeline.config().verifying(DAILY))) {
-                awaitVerdicts(pipeline, "item,DIVERGED (1 confirmed)");
+                awaitVerdicts(pipeline, "item,DIVERGED (1 confirmed)"); // the other one is where it has been already
+                Await.until("the reference is known to be broken", PATIENCE, () -> pipeline
+                                .askTarget("SELECT to_regclass('sluice.verified_reference') IS NOT NULL")
+                                .equals("t")
+                        && pipeline.askTarget("SELECT string_agg(source_table || ' ' || verdict, '') FROM sluice.verified_reference")
+                                .equals("part BROKEN (1 rows in the target)"));
                 reconciler.stop();
             }
             assertThat(ranges).isNotEqualTo("4");
-            assertThat(pipeline.askTarget("SELECT row_count || ' ' || began_at::text FROM sluice.verification"))
+            assertThat(pipeline.askTarget("SELECT row_count || ' ' || began_at::text FROM sluice.verification WHERE source_table = 'item'"))
                     .isEqualTo("200000 " + pass);
-            assertThat(pipeline.askTarget("SELECT count(DISTINCT pass) || ' ' || sum(row_count) FROM sluice.verified_range"))
+            assertThat(pipeline.askTarget("SELECT count(DISTINCT pass) || ' ' || sum(row_count) FROM sluice.verified_range WHERE source_table = 'item'"))
                     .isEqualTo("1 200000");
-            pipeline.onTarget("UPDATE item SET name = 'n199999' WHERE id = 199999");
+            pipeline.onTarget("UPDATE item SET name = 'n199999' WHERE id = 199999; INSERT INTO item VALUES (5, 'n5')");
             assertThat(sluice.run(pipeline, "verify")).as(sluice.printed()).isZero();
             assertThat(pipeline.askTarget("SELECT count(*) FROM sluice.divergence WHERE closed_at IS NULL")).isEqualTo("0");
             pipeline.assertEqual();
