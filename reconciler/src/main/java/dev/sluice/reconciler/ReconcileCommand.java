@@ -71,7 +71,9 @@ public final class ReconcileCommand implements Callable<Integer> {
      * @throws dev.sluice.schemas.Failure.Fatal if a person is needed
      */
     public static Stop run(PipelineConfig config, StopSignal stop) {
-        LaneThreads.run(config, "reconcile", stop, lane -> new ReconcileLane(config, lane, stop).run());
-        return Stop.CLEAN;
+        try (ReconcileMetrics metrics = new ReconcileMetrics(config.verify().metricsPort())) {
+            LaneThreads.run(config, "reconcile", stop, lane -> new ReconcileLane(config, lane, stop, metrics).run());
+            return Stop.CLEAN;
+        }
     }
 }

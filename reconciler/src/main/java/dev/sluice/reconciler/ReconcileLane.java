@@ -7,6 +7,7 @@ import dev.sluice.process.StopSignal;
 import dev.sluice.schemas.TableId;
 import java.time.Duration;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
@@ -30,6 +31,7 @@ final class ReconcileLane {
 
     private final LaneConfig lane;
     private final StopSignal stop;
+    private final ReconcileMetrics metrics;
     private final ReconcileStore store;
     private final TouchedKeys touched;
     private final TouchedProgress progress;
@@ -43,9 +45,10 @@ final class ReconcileLane {
     private final Map<TableId, String> said = new HashMap<>();
     private long saveAt = System.nanoTime();
 
-    ReconcileLane(PipelineConfig config, LaneConfig lane, StopSignal stop) {
+    ReconcileLane(PipelineConfig config, LaneConfig lane, StopSignal stop, ReconcileMetrics metrics) {
         this.lane = lane;
         this.stop = stop;
+        this.metrics = metrics;
         store = new ReconcileStore(config, lane);
         touched = new TouchedKeys(lane.tables().stream().map(TableMapping::source).toList());
         progress = new TouchedProgress(touched);
@@ -53,7 +56,7 @@ final class ReconcileLane {
         verification = new Verification(config, lane, TablePass.RANGE_ROWS, stream);
         rows = new TouchedRows(config, lane, verification, touched, store::looked);
         Throttle throttle = new Throttle(config.verify(), config.comparedSource());
-        scrub = new Scrub(lane, config.verify().every(), verification, touched, store, throttle);
+        scrub = new Scrub(lane, config.verify().every(), verification, touched, store, throttle, metrics);
         lane.tables().forEach(table -> lookAt.put(table.source(), System.nanoTime()));
     }
 
@@ -91,7 +94,12 @@ final class ReconcileLane {
         if (saveAt - System.nanoTime() <= 0) {
             saveAt = System.nanoTime() + SAVE_NANOS;
             stream.position().ifPresent(position -> store.save(progress.verifiedTo(position), touched.size()));
-            lane.tables().forEach(table -> rows.also(table.source(), store.openKeys(table.source())));
+            for (TableMapping table : lane.tables()) {
+                List<List<String>> open = store.openKeys(table.source());
+                rows.also(table.source(), open);
+                metrics.open(lane.name(), table.source(), open.size());
+                metrics.pending(lane.name(), table.source(), touched.size(table.source()));
+            }
         }
     }
 }

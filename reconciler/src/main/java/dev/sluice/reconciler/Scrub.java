@@ -35,6 +35,7 @@ final class Scrub implements AutoCloseable {
     private final TouchedKeys touched;
     private final ReconcileStore store;
     private final Throttle throttle;
+    private final ReconcileMetrics metrics;
     /** When a table is due, or if it is dirty; nanoseconds of this JVM's clock. */
     private final Map<TableId, Long> due = new HashMap<>();
 
@@ -47,13 +48,21 @@ final class Scrub implements AutoCloseable {
     /** The pass that goes on. */
     private record Current(TablePass pass, StoredDivergences divergences, long began) {}
 
-    Scrub(LaneConfig lane, Duration every, Verification verification, TouchedKeys touched, ReconcileStore store, Throttle throttle) {
+    Scrub(
+            LaneConfig lane,
+            Duration every,
+            Verification verification,
+            TouchedKeys touched,
+            ReconcileStore store,
+            Throttle throttle,
+            ReconcileMetrics metrics) {
         this.lane = lane;
         this.every = every;
         this.verification = verification;
         this.touched = touched;
         this.store = store;
         this.throttle = throttle;
+        this.metrics = metrics;
         long now = System.nanoTime();
         for (TableMapping table : lane.tables()) {
             Duration left = store.sinceVerified(table.source()).map(every::minus).orElse(Duration.ZERO);
@@ -128,6 +137,7 @@ final class Scrub implements AutoCloseable {
         current = Optional.empty();
         say(source.toString(), found.verdict(), found.isInSync(), found.headline());
         store.saveResult(pass, found);
+        metrics.verified(lane.name(), found);
         if (!found.isUnknown()) {
             touched.clean(source);
         }
@@ -152,7 +162,9 @@ final class Scrub implements AutoCloseable {
             say(found.reference(), found.verdict(), found.holds(), found.lines().get(0));
         }
         if (references.isEmpty()) {
-            store.saveReferences(pass.child().source(), referencesFound);
+            TableId child = pass.child().source();
+            store.saveReferences(child, referencesFound);
+            metrics.broken(lane.name(), child, referencesFound.stream().mapToLong(ReferenceVerification::broken).sum());
             referencesFound.clear();
         }
     }

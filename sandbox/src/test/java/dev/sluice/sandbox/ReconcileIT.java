@@ -5,6 +5,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.sluice.config.VerifyConfig;
 import dev.sluice.config.VerifyConfig.Evidence;
 import dev.sluice.schemas.Stop;
+import java.io.IOException;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse.BodyHandlers;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.sql.Statement;
@@ -20,7 +25,7 @@ import org.junit.jupiter.api.extension.ExtendWith;
 @ExtendWith(ChildLogs.class)
 class ReconcileIT {
     private static final Duration PATIENCE = Duration.ofSeconds(60);
-    private static final VerifyConfig DAILY = new VerifyConfig(Duration.ofDays(1), 100, 0, 0, Optional.empty(), Evidence.HASHES);
+    private static final VerifyConfig DAILY = new VerifyConfig(Duration.ofDays(1), 100, 0, 0, Optional.empty(), 0, Evidence.HASHES);
 
     private static ThreeServers servers;
 
@@ -59,12 +64,19 @@ class ReconcileIT {
                     CREATE TRIGGER wrong BEFORE UPDATE ON item FOR EACH ROW WHEN (NEW.id IN (7, 8)) EXECUTE FUNCTION wrong();
                     ALTER TABLE item ENABLE ALWAYS TRIGGER wrong""");
 
-            try (ReconcilerInside reconciler = new ReconcilerInside(pipeline.config().verifying(DAILY))) {
+            pipeline.onTarget("ALTER TABLE item ADD own text");
+            int port = Loopback.freePort();
+            VerifyConfig measured = new VerifyConfig(Duration.ofDays(1), 100, 0, 0, Optional.empty(), port, Evidence.HASHES);
+
+            try (ReconcilerInside reconciler = new ReconcilerInside(pipeline.config().verifying(measured))) {
                 awaitVerdicts(pipeline, "item,IN SYNC");
                 pipeline.onSource("UPDATE item SET name = 'changed' WHERE id BETWEEN 5 AND 7; INSERT INTO bare VALUES (1)");
                 awaitOpen(pipeline, "{7}");
                 assertThat(pipeline.askTarget("SELECT explanation || ' ' || (evidence -> 'lastEvents' -> -1 ->> 'operation') FROM sluice.divergence"))
                         .startsWith("unexplained").endsWith(" update");
+                String item = "{lane=\"main\",table=\"public.item\"} ";
+                Await.until("the metrics tell of it", PATIENCE, () -> metrics(port).contains("cdc_divergence_open_rows" + item + "1.0"));
+                assertThat(metrics(port)).contains("cdc_columns_not_compared" + item + "1.0", "cdc_divergence_rows" + item + "0.0");
                 awaitVerified(pipeline);
                 reconciler.stop();
             }
@@ -100,7 +112,7 @@ class ReconcileIT {
             pipeline.awaitCaughtUp();
             String count = "SELECT CASE WHEN to_regclass('sluice.verified_range') IS NOT NULL THEN 1 ELSE 0 END";
 
-            VerifyConfig shy = new VerifyConfig(Duration.ofDays(1), 100, 0, 1, Optional.empty(), Evidence.HASHES);
+            VerifyConfig shy = new VerifyConfig(Duration.ofDays(1), 100, 0, 1, Optional.empty(), 0, Evidence.HASHES);
             try (ReconcilerInside reconciler = new ReconcilerInside(pipeline.config().verifying(shy));
                     Busy one = new Busy(pipeline);
                     Busy other = new Busy(pipeline)) {
@@ -114,7 +126,7 @@ class ReconcileIT {
                 reconciler.stop();
             }
 
-            VerifyConfig slow = new VerifyConfig(Duration.ofDays(1), 1, 0, 0, Optional.empty(), Evidence.HASHES);
+            VerifyConfig slow = new VerifyConfig(Duration.ofDays(1), 1, 0, 0, Optional.empty(), 0, Evidence.HASHES);
             try (ReconcilerInside reconciler = new ReconcilerInside(pipeline.config().verifying(slow))) {
                 Await.until("a range is through", PATIENCE, () -> pipeline.askTarget(count).equals("1")
                         && !pipeline.askTarget("SELECT count(*) FROM sluice.verified_range WHERE source_table = 'item'").equals("0"));
@@ -143,6 +155,15 @@ class ReconcileIT {
             assertThat(sluice.run(pipeline, "verify")).as(sluice.printed()).isZero();
             assertThat(pipeline.askTarget("SELECT count(*) FROM sluice.divergence WHERE closed_at IS NULL")).isEqualTo("0");
             pipeline.assertEqual();
+        }
+    }
+
+    private static String metrics(int port) {
+        try {
+            URI uri = URI.create("http://%s:%d/metrics".formatted(Loopback.HOST, port));
+            return HttpClient.newHttpClient().send(HttpRequest.newBuilder(uri).build(), BodyHandlers.ofString()).body();
+        } catch (IOException | InterruptedException e) {
+            throw new IllegalStateException(e);
         }
     }
 

@@ -42,7 +42,7 @@ class VerificationIT {
     private static final Duration LONGEST_PAUSE = Duration.ofSeconds(Math.min(60, TIME.toSeconds() / 3));
     private static final int ROWS_PER_SECOND = 2_000;
     private static final VerifyConfig BUSY =
-            new VerifyConfig(Duration.ofSeconds(10), 50, 0, 0, Optional.empty(), Evidence.HASHES);
+            new VerifyConfig(Duration.ofSeconds(10), 50, 0, 0, Optional.empty(), 0, Evidence.HASHES);
     private static final Duration PATIENCE = Duration.ofSeconds(90);
 
     private static final String SCHEMA =

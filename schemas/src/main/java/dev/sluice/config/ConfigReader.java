@@ -167,6 +167,7 @@ public final class ConfigReader {
                 section.integer("rowsPerSecond", VerifyConfig.DEFAULT.rowsPerSecond(), 0, 1_000_000_000),
                 section.integer("pauseAboveSessions", VerifyConfig.DEFAULT.pauseAboveSessions(), 0, 1_000_000),
                 host.isEmpty() ? Optional.empty() : Optional.of(source.at(host, port)),
+                section.integer("metricsPort", VerifyConfig.DEFAULT.metricsPort(), 0, 65_535),
                 section.oneOf("evidence", VerifyConfig.DEFAULT.evidence()));
         section.reportUnknown();
         return verify;

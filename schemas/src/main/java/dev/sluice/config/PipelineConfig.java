@@ -65,7 +65,7 @@ public record PipelineConfig(
     public PipelineConfig verifyingEvery(Duration period) {
         return verifying(new VerifyConfig(
                 period, verify.sharePercent(), verify.rowsPerSecond(), verify.pauseAboveSessions(), verify.standby(),
-                verify.evidence()));
+                verify.metricsPort(), verify.evidence()));
     }
 
     /** The database that is compared with the target: the source, or a standby of it. */

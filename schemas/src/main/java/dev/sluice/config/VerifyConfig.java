@@ -12,6 +12,7 @@ import java.util.Optional;
  * @param pauseAboveSessions such a pass waits while more sessions are at work in the database that is read as the source; 0 if it
  *     never waits
  * @param standby a physical standby of the source that is read in its place
+ * @param metricsPort of {@code /metrics}; 0 if there is none
  * @param evidence what is stored of the values of rows that differ
  */
 public record VerifyConfig(
@@ -20,9 +21,10 @@ public record VerifyConfig(
         int rowsPerSecond,
         int pauseAboveSessions,
         Optional<DatabaseConfig> standby,
+        int metricsPort,
         Evidence evidence) {
     public static final VerifyConfig DEFAULT =
-            new VerifyConfig(Duration.ofHours(24), 5, 0, 50, Optional.empty(), Evidence.HASHES);
+            new VerifyConfig(Duration.ofHours(24), 5, 0, 50, Optional.empty(), 0, Evidence.HASHES);
 
     public enum Evidence {
         /** A hash of each, which tells whether two are the same and no more. */
