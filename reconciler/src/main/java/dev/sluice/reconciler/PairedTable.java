@@ -164,7 +164,7 @@ final class PairedTable {
      *     another one here
      */
     boolean hasRanges(boolean isSure) {
-        return sides.hasDigests() && (compared().hasSureRanges() || !isSure && compared().mayHaveRanges() && isDeterministic);
+        return sides.isAlike() && (compared().hasSureRanges() || !isSure && compared().mayHaveRanges() && isDeterministic);
     }
 
     /** A collation to which different texts are the same would find one row by the key of another. */
@@ -200,7 +200,7 @@ final class PairedTable {
      * @return empty if not, or if digests do not tell; else the numbers of rows, those in flight included
      */
     Optional<RowCounts> rowsIfSame(RowCondition rows, Set<List<String>> leftOut, long seed) throws SQLException {
-        if (!sides.hasDigests() || !compared().hasKey()) {
+        if (!sides.isAlike() || sides.isRowByRow() || !compared().hasKey()) {
             return Optional.empty();
         }
         CompletableFuture<Digests> asked = CompletableFuture.supplyAsync(() -> {

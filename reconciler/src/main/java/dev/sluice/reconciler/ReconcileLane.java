@@ -53,7 +53,7 @@ final class ReconcileLane {
         touched = new TouchedKeys(lane.tables().stream().map(TableMapping::source).toList());
         progress = new TouchedProgress(touched);
         stream = new TouchLog(config, lane, touched, store.start());
-        verification = new Verification(config, lane, TablePass.RANGE_ROWS, stream);
+        verification = Verification.lasting(config, lane, stream);
         rows = new TouchedRows(config, lane, verification, touched, store::looked);
         Throttle throttle = new Throttle(config.verify(), config.comparedSource());
         scrub = new Scrub(lane, config.verify().every(), verification, touched, store, throttle, metrics);

@@ -12,19 +12,20 @@ import java.sql.Statement;
  *
  * <p>Threads: one at a time.
  *
- * @param hasDigests both servers hash a text to the same number
+ * @param isAlike both servers hash a text to the same number
+ * @param isRowByRow rows are compared one by one also where digests would do
  */
-record Sides(SnapshotPair pair, TouchLog touches, boolean hasDigests) {
+record Sides(SnapshotPair pair, TouchLog touches, boolean isAlike, boolean isRowByRow) {
     /** Texts whose hashes both servers must agree about, before digests say anything. */
     private static final String PROBE =
             "SELECT hashtextextended(('The quick brown fox, ' || chr(252) || chr(8364)) COLLATE \"C\", 12345)::text"
                     + " || pg_encoding_to_char((SELECT encoding FROM pg_database WHERE datname = current_database()))";
 
     /** @throws SQLException if a database cannot be reached */
-    static Sides open(PipelineConfig config, LaneConfig lane, TouchLog touches) throws SQLException {
+    static Sides open(PipelineConfig config, LaneConfig lane, TouchLog touches, boolean isRowByRow) throws SQLException {
         SnapshotPair pair = SnapshotPair.open(config, lane);
         try {
-            return new Sides(pair, touches, probe(pair.source()).equals(probe(pair.target())));
+            return new Sides(pair, touches, probe(pair.source()).equals(probe(pair.target())), isRowByRow);
         } catch (SQLException e) {
             pair.close();
             throw e;

@@ -86,6 +86,9 @@ final class Snapshots {
         if (state.equals("42501")) {
             return new Failure.Fatal(Stop.SETUP, message, "grant SELECT on the tables", e);
         }
+        if (state.equals("3F000") || state.equals("42P01") && e.getMessage().contains("\"sluice.")) {
+            return new Failure.Fatal(Stop.SETUP, message, "start `sluice apply`: it makes schema sluice", e);
+        }
         return new Failure.Fatal(Stop.FAILED, message, "see the server's message", e);
     }
 }

@@ -39,25 +39,41 @@ public final class Verification implements AutoCloseable {
     private final PipelineConfig config;
     private final LaneConfig lane;
     private final int rangeRows;
+    private final boolean isRowByRow;
+    private final boolean isLasting;
     private final TouchLog touches;
     private final SelfTests selfTests = new SelfTests();
     private final Map<TableId, PairedTable> tables = new HashMap<>();
     private Optional<Sides> sides = Optional.empty();
 
+    /**
+     * One that goes on for ever: what a person must mend makes a table unknown, and does not end anything.
+     *
+     * @param touches is closed with it
+     */
+    static Verification lasting(PipelineConfig config, LaneConfig lane, TouchLog touches) {
+        return new Verification(config, lane, TablePass.RANGE_ROWS, false, touches, true);
+    }
+
     public Verification(PipelineConfig config, LaneConfig lane) {
-        this(config, lane, TablePass.RANGE_ROWS);
+        this(config, lane, TablePass.RANGE_ROWS, false);
     }
 
-    /** @param rangeRows of a range, at most */
-    public Verification(PipelineConfig config, LaneConfig lane, int rangeRows) {
-        this(config, lane, rangeRows, new TouchLog(config, lane, TouchLog.Listener.NONE, Optional.empty()));
+    /**
+     * @param rangeRows of a range, at most
+     * @param isRowByRow rows are compared one by one also where digests would do
+     */
+    public Verification(PipelineConfig config, LaneConfig lane, int rangeRows, boolean isRowByRow) {
+        this(config, lane, rangeRows, isRowByRow, new TouchLog(config, lane, TouchLog.Listener.NONE, Optional.empty()), false);
     }
 
-    /** @param touches is closed with it */
-    Verification(PipelineConfig config, LaneConfig lane, int rangeRows, TouchLog touches) {
+    private Verification(
+            PipelineConfig config, LaneConfig lane, int rangeRows, boolean isRowByRow, TouchLog touches, boolean isLasting) {
+        this.isLasting = isLasting;
         this.config = config;
         this.lane = lane;
         this.rangeRows = rangeRows;
+        this.isRowByRow = isRowByRow;
         this.touches = touches;
     }
 
@@ -105,7 +121,7 @@ public final class Verification implements AutoCloseable {
     Optional<String> attempt(TableMapping mapping, Work work) throws InterruptedException {
         try {
             if (sides.isEmpty()) {
-                sides = Optional.of(Sides.open(config, lane, touches));
+                sides = Optional.of(Sides.open(config, lane, touches, isRowByRow));
             }
             work.on(paired(mapping));
             return Optional.empty();
@@ -113,11 +129,9 @@ public final class Verification implements AutoCloseable {
             return Optional.of(e.getMessage());
         } catch (SQLException e) {
             closeSides();
-            Failure failure = Snapshots.translate(e);
-            if (failure instanceof Failure.Fatal fatal) {
-                throw fatal;
-            }
-            return Optional.of(failure.getMessage());
+            return unknown(Snapshots.translate(e));
+        } catch (Failure e) {
+            return unknown(e);
         } finally {
             release();
         }
@@ -158,6 +172,16 @@ public final class Verification implements AutoCloseable {
     /** As {@link #step(TablePass)}. */
     void step(ReferencePass pass) throws InterruptedException {
         attempt(pass.child(), table -> pass.step(table, pass.parent().map(this::paired))).ifPresent(pass::unknown);
+    }
+
+    private Optional<String> unknown(Failure failure) {
+        if (failure instanceof Failure.Fatal fatal) {
+            if (!isLasting) {
+                throw fatal;
+            }
+            return Optional.of("%s; %s".formatted(fatal.getMessage(), fatal.remedy()));
+        }
+        return Optional.of(failure.getMessage());
     }
 
     private PairedTable paired(TableMapping mapping) {

@@ -61,6 +61,12 @@ public final class VerifyCommand implements Callable<Integer> {
     private List<String> tables = new ArrayList<>();
 
     @Option(
+            names = "--full",
+            description = "Compares rows one by one also where the digests of a range are the same: no hash is trusted, and it takes"
+                    + " several times as long.")
+    private boolean isFull;
+
+    @Option(
             names = {"-o", "--output"},
             defaultValue = "table",
             description = "One of: ${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).")
@@ -86,7 +92,7 @@ public final class VerifyCommand implements Callable<Integer> {
         try (StoredDivergences divergences = StoredDivergences.open(config, StoredDivergences.MOST_KEYS)) {
             for (LaneConfig lane : config.lanes()) {
                 List<TableMapping> mappings = lane.tables().stream().filter(table -> wanted.contains(table.source())).toList();
-                try (Verification verification = new Verification(config, lane)) {
+                try (Verification verification = new Verification(config, lane, TablePass.RANGE_ROWS, isFull)) {
                     for (TableMapping mapping : mappings) {
                         tables.add(verification.verify(mapping, divergences, new Eta(spec.commandLine().getErr())));
                         print(tables.get(tables.size() - 1), out);

@@ -193,7 +193,7 @@ class VerificationIT {
     private List<TableVerification> verify(Pipeline pipeline, int rangeRows) throws InterruptedException {
         List<TableVerification> tables = new ArrayList<>();
         LaneConfig lane = pipeline.config().lanes().get(0);
-        try (Verification verification = new Verification(pipeline.config(), lane, rangeRows)) {
+        try (Verification verification = new Verification(pipeline.config(), lane, rangeRows, rangeRows == 700)) {
             for (TableMapping mapping : lane.tables()) {
                 tables.add(verification.verify(mapping, Divergences.NOT_KEPT, Verification.Progress.SILENT));
             }
@@ -203,7 +203,7 @@ class VerificationIT {
 
     private static void requireNoneBroken(Pipeline pipeline, Map<String, Integer> verdicts) throws InterruptedException {
         LaneConfig lane = pipeline.config().lanes().get(0);
-        try (Verification verification = new Verification(pipeline.config(), lane, 500)) {
+        try (Verification verification = new Verification(pipeline.config(), lane, 500, false)) {
             for (ReferenceVerification reference : verification.verifyReferences(lane.tables().get(1))) {
                 assertThat(reference.isBroken()).as(reference.toString()).isFalse();
                 String verdict = reference.holds() ? "a reference holds" : "a reference is not told";

@@ -91,7 +91,7 @@ class VerifyCommandIT {
 
             assertThat(sluice.run(pipeline, "repair", "--from-divergences", "--execute")).as(sluice.printed()).isZero();
             assertThat(pipeline.askTarget("SELECT count(*) FROM sluice.divergence WHERE closed_at IS NULL")).isEqualTo("3");
-            assertThat(sluice.run(pipeline, "verify", "--table", "person", "--table", "paper")).as(sluice.printed()).isZero();
+            assertThat(sluice.run(pipeline, "verify", "--full", "--table", "person", "--table", "paper")).as(sluice.printed()).isZero();
             assertThat(pipeline.askTarget("SELECT count(*) FROM sluice.divergence WHERE closed_at IS NULL")).isEqualTo("0");
             pipeline.onTarget("UPDATE bare SET v = 'y' WHERE v = 'z'");
             pipeline.assertEqual();
