@@ -92,25 +92,26 @@ final class ReconcileStore implements AutoCloseable {
         compared -= isSaved ? counted : 0;
     }
 
-    /** @param at the target's clock before its snapshot */
-    void looked(PairedTable table, List<Divergence> diverged, List<List<String>> equal, OffsetDateTime at) {
+    /** As {@link TouchedRows.Found#rows}. */
+    boolean looked(PairedTable table, List<Divergence> diverged, List<List<String>> equal, OffsetDateTime at) {
         TableId source = table.source();
-        compared += equal.size() + diverged.size();
-        if (diverged.isEmpty() && !open.contains(source)) {
-            return;
-        }
-        boolean isNew = diverged.isEmpty() || open.add(source);
-        attempt("differences are NOT stored in sluice.divergence of the target", false, target -> {
-            if (!diverged.isEmpty()) {
-                DivergenceStore.createTable(target);
-                divergences.seen(target, table.mapping(), diverged, at);
-            }
-            return DivergenceStore.isThere(target) && divergences.close(target, source, equal, at) > 0;
-        });
-        if (isNew && !diverged.isEmpty()) {
+        boolean isKept = diverged.isEmpty() && !open.contains(source)
+                || attempt("differences are NOT stored in sluice.divergence of the target", false, target -> {
+                    if (!diverged.isEmpty()) {
+                        DivergenceStore.createTable(target);
+                        divergences.seen(target, table.mapping(), diverged, at);
+                    }
+                    if (DivergenceStore.isThere(target)) {
+                        divergences.close(target, source, equal, at);
+                    }
+                    return true;
+                });
+        compared += isKept ? equal.size() + diverged.size() : 0;
+        if (isKept && !diverged.isEmpty() && open.add(source)) {
             log.warn("lane {}: {}: {} rows differ soon after they were touched; `sluice repair --from-divergences` shows them",
                     lane.name(), source, diverged.size());
         }
+        return isKept;
     }
 
     /** Keys of rows that differed when they were last compared: some of them, those of the earliest look. */

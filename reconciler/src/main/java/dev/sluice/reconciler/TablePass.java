@@ -40,7 +40,13 @@ final class TablePass {
     /** Looks at rows in flight. */
     private static final int LOOKS = 20;
 
-    /** For how many of them one counts in which the target stands still. */
+    /** Rows in flight that are looked at before the next range. */
+    private static final int MANY_IN_FLIGHT = 10_000;
+
+    /** Rows in flight that are remembered. */
+    private static final int MOST_IN_FLIGHT = 300_000;
+
+    /** For how many looks one counts in which the target stands still. */
     private static final int STANDING = 4;
 
     private static final long PAUSE_MILLIS = 100;
@@ -165,30 +171,37 @@ final class TablePass {
         return taken;
     }
 
-    /** The next range; behind the last one a look at rows that were in flight in any. */
+    /** The next range; behind the last one, and when there are many, a look at rows that were in flight in any. */
     void step(PairedTable table) throws SQLException, TouchLog.Unknown, InterruptedException {
         if (isThrough) {
-            lookAgain(table);
+            TimeUnit.MILLISECONDS.sleep(PAUSE_MILLIS);
+            boolean isAny = lookAgain(table);
+            boolean isStanding = table.pair().seq() == lastApplied;
+            lastApplied = table.pair().seq();
+            looks = isAny ? 0 : looks + (isStanding ? STANDING : 1);
         } else {
+            if (inFlight.size() > MANY_IN_FLIGHT) {
+                lookAgain(table);
+            }
             table.look(() -> range(table));
         }
+        table.pair().release(); // looking for events takes its time
         desk.handOn();
         if (isThrough && (inFlight.isEmpty() || looks >= LOOKS)) {
             end();
+        } else if (inFlight.size() > MOST_IN_FLIGHT) {
+            throw new TouchLog.Unknown("more than %,d of its rows are in flight: the target is far behind".formatted(MOST_IN_FLIGHT));
         }
     }
 
-    /** A target that stands still is not asked for as long as one that goes on. */
-    private void lookAgain(PairedTable table) throws SQLException, TouchLog.Unknown, InterruptedException {
-        TimeUnit.MILLISECONDS.sleep(PAUSE_MILLIS);
+    /** Whether some have come to rest. */
+    private boolean lookAgain(PairedTable table) throws SQLException, TouchLog.Unknown, InterruptedException {
         int before = inFlight.size();
         table.look(() -> {
             requireSameColumns(table);
             table.chase(inFlight, keys -> compareRows(table, table.keys(keys), Set.of()));
         });
-        long applied = table.pair().seq();
-        looks = inFlight.size() < before ? 0 : looks + (applied == lastApplied ? STANDING : 1);
-        lastApplied = applied;
+        return inFlight.size() < before;
     }
 
     private void end() {

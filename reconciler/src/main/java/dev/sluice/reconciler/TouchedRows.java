@@ -43,8 +43,9 @@ final class TouchedRows {
         /**
          * @param equal keys of rows that are the same on both sides; where only digests were compared too
          * @param at the target's clock before its snapshot
+         * @return whether it is kept; else they are looked at again
          */
-        void rows(PairedTable table, List<Divergence> diverged, List<List<String>> equal, OffsetDateTime at);
+        boolean rows(PairedTable table, List<Divergence> diverged, List<List<String>> equal, OffsetDateTime at);
     }
 
     TouchedRows(PipelineConfig config, LaneConfig lane, Verification verification, TouchedKeys keys, Found found) {
@@ -121,10 +122,12 @@ final class TouchedRows {
         }
         explained.computeIfAbsent(table.source(), t -> new HashSet<>()).removeAll(equal);
         boolean isBlind = !table.selfTest().unseen().isEmpty(); // then nothing is known to be equal
-        found.rows(table, withEvidence(table, diverged, json.keySet()), isBlind ? List.of() : List.copyOf(equal), table.pair().targetAt());
-        some.stream()
-                .filter(json::containsKey)
-                .forEach(key -> keys.verified(table.source(), json.get(key), table.pair().seq()));
+        List<Divergence> shown = withEvidence(table, diverged, json.keySet());
+        if (found.rows(table, shown, isBlind ? List.of() : List.copyOf(equal), table.pair().targetAt())) {
+            some.stream()
+                    .filter(json::containsKey)
+                    .forEach(key -> keys.verified(table.source(), json.get(key), table.pair().seq()));
+        }
     }
 
     /** Of each row that the stream has touched, once for as long as it differs. */
