@@ -8,9 +8,11 @@ import dev.sluice.schemas.Headers;
 import dev.sluice.schemas.TableId;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.BitSet;
+import java.util.Deque;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -85,6 +87,8 @@ final class TouchLog implements AutoCloseable {
     private long begunBehind;
     /** Those behind it that have been read: bit 0 is {@code readTo + 1}. */
     private BitSet ahead = new BitSet();
+    /** Where these stand, by partition, in their order. */
+    private final Map<TopicPartition, Deque<Ahead>> readAhead = new HashMap<>();
     /** A record of a later numbering has been met. */
     private boolean isOver;
     /** Partitions that were not read from their beginning, and the transaction of the first record that was met there. */
@@ -109,6 +113,9 @@ final class TouchLog implements AutoCloseable {
 
     /** Where reading may begin: behind number {@code seq}, at these offsets. */
     record Start(long epoch, long seq, Map<TopicPartition, Long> offsets) {}
+
+    /** A record that was read before others with smaller numbers. */
+    private record Ahead(long seq, long offset) {}
 
     /** It cannot be told what is in flight. */
     static final class Unknown extends Exception {
@@ -179,7 +186,10 @@ final class TouchLog implements AutoCloseable {
             return Optional.empty();
         }
         Map<TopicPartition, Long> offsets = new HashMap<>();
-        consumer.assignment().forEach(partition -> offsets.put(partition, consumer.position(partition)));
+        for (TopicPartition partition : consumer.assignment()) {
+            Deque<Ahead> early = readAhead.getOrDefault(partition, new ArrayDeque<>());
+            offsets.put(partition, early.isEmpty() ? consumer.position(partition) : early.getFirst().offset());
+        }
         return Optional.of(new Start(epoch, readTo, offsets));
     }
 
@@ -201,7 +211,8 @@ final class TouchLog implements AutoCloseable {
                 long offset = pair.offsets().getOrDefault(partition, 0L) - back;
                 from.put(partition, Math.max(beginnings.get(partition), offset));
             }
-            given.ifPresent(one -> one.offsets().forEach((partition, offset) -> from.merge(partition, offset, Math::min)));
+            given.ifPresent(one -> partitions.forEach(partition -> from.merge(
+                    partition, one.offsets().getOrDefault(partition, beginnings.get(partition)), Math::min)));
             begin(pair.epoch(), behind, from, beginnings);
             readTo(pair);
             if (firstXids.values().stream().allMatch(xid -> xid.isEmpty() || pair.snapshot().sees(xid.get()))) {
@@ -224,6 +235,7 @@ final class TouchLog implements AutoCloseable {
     private void begin(long numbering, long behind, Map<TopicPartition, Long> from, Map<TopicPartition, Long> beginnings) {
         kept.clear();
         ahead.clear();
+        readAhead.clear();
         markers.clear();
         firstXids.clear();
         isOver = false;
@@ -282,6 +294,11 @@ final class TouchLog implements AutoCloseable {
         if (run > 0) {
             readTo += run;
             ahead = ahead.get(run, Math.max(run, ahead.length()));
+            readAhead.values().forEach(early -> {
+                while (!early.isEmpty() && early.getFirst().seq() <= readTo) {
+                    early.removeFirst();
+                }
+            });
         }
         if (isOver) {
             throw new Unknown("the lane's numbering begins anew");
@@ -306,9 +323,11 @@ final class TouchLog implements AutoCloseable {
         if (itsEpoch != epoch) {
             return false;
         }
+        TopicPartition partition = new TopicPartition(record.topic(), record.partition());
         long seq = Headers.number(header(record, Headers.SEQ).orElse(null));
         if (seq > readTo) {
             ahead.set(Math.toIntExact(seq - readTo - 1));
+            readAhead.computeIfAbsent(partition, p -> new ArrayDeque<>()).addLast(new Ahead(seq, record.offset()));
         }
         if (isControl && ControlRecord.fromJson(record.value()) instanceof ControlRecord.Marker marker
                 && marker.content().startsWith(SnapshotPair.FENCE)) {
@@ -317,7 +336,6 @@ final class TouchLog implements AutoCloseable {
         if (table != null) {
             long xid = Headers.number(header(record, Headers.XID).orElse(null));
             String oldKey = header(record, Headers.OLD_KEY).map(TouchLog::text).orElse("");
-            TopicPartition partition = new TopicPartition(record.topic(), record.partition());
             firstXids.computeIfPresent(partition, (p, first) -> first.isPresent() ? first : Optional.of(xid));
             Touch touch = new Touch(seq, xid, table, record.key() == null ? "" : text(record.key()), oldKey);
             kept.add(touch);

@@ -84,15 +84,15 @@ class VerificationIT {
                     + " INSERT INTO pair SELECT 'k' || n, n, 0 FROM generate_series(1, 2000) AS n");
             pipeline.awaitCaughtUp(PATIENCE);
             List<CompletableFuture<Void>> writers = new ArrayList<>();
-            try (ReconcilerInside reconciler = new ReconcilerInside(pipeline.config().verifying(BUSY))) {
-                for (int writer = 0; writer < 3; writer++) {
-                    long of = seed + writer;
-                    writers.add(CompletableFuture.runAsync(() -> write(new Random(of))));
-                }
-                writers.add(CompletableFuture.runAsync(this::holdOpen));
-                verifyUnderLoad(pipeline, apply);
-                assertThat(open(pipeline)).as("rows that were said to differ").isEqualTo("0");
+            for (int writer = 0; writer < 3; writer++) {
+                long of = seed + writer;
+                writers.add(CompletableFuture.runAsync(() -> write(new Random(of))));
+            }
+            writers.add(CompletableFuture.runAsync(this::holdOpen));
+            verifyUnderLoad(pipeline, apply);
+            assertThat(open(pipeline)).as("rows that were said to differ").isEqualTo("0");
 
+            try (ReconcilerInside reconciler = new ReconcilerInside(pipeline.config().verifying(BUSY))) {
                 Map<String, List<String>> planted = plant(pipeline);
                 requireFound(planted, verify(pipeline));
                 isWriting.set(false);
@@ -103,6 +103,10 @@ class VerificationIT {
                 pipeline.onTarget("DROP TRIGGER wrong ON item");
                 assertThat(sluice.run(pipeline, "repair", "--from-divergences", "--execute")).as(sluice.printed()).isZero();
                 Await.until("the reconciler has seen them equal", PATIENCE, () -> open(pipeline).equals("0"));
+                String seq = pipeline.askTarget("SELECT seq FROM sluice.progress");
+                Await.until("every touched row is verified", PATIENCE, () -> pipeline
+                        .askTarget("SELECT pending = 0 AND verified_seq >= %s FROM sluice.touched".formatted(seq))
+                        .equals("t"));
                 reconciler.stop();
             }
             pipeline.assertEqual();
@@ -111,7 +115,7 @@ class VerificationIT {
         }
     }
 
-    /** With apply dying and standing still, once for a minute. */
+    /** With apply dying and standing still, once for a minute, and a reconciler that is started again and again. */
     private void verifyUnderLoad(Pipeline pipeline, Child first) throws InterruptedException {
         Child apply = first;
         Random random = new Random(seed);
@@ -119,12 +123,16 @@ class VerificationIT {
         long start = System.nanoTime();
         long end = start + TIME.toNanos();
         boolean isLongDone = false;
+        ReconcilerInside reconciler = new ReconcilerInside(pipeline.config().verifying(BUSY));
         while (System.nanoTime() < end) {
             int fate = random.nextInt(6);
             boolean isLong = !isLongDone && System.nanoTime() - start > TIME.toNanos() / 3;
             if (fate == 0 && !isLong) {
                 apply.kill();
                 apply = pipeline.startApply();
+            } else if (fate == 2) {
+                reconciler.stop();
+                reconciler = new ReconcilerInside(pipeline.config().verifying(BUSY));
             }
             long pause = isLong ? LONGEST_PAUSE.toNanos() : fate == 1 ? TimeUnit.MILLISECONDS.toNanos(random.nextInt(8_000)) : 0;
             if (pause > 0) {
@@ -143,9 +151,10 @@ class VerificationIT {
             }
             isLongDone |= isLong;
         }
+        reconciler.stop();
         System.out.printf("%d rows, %.0f/s; verdicts: %s; touched rows verified, pending: %s%n", written.get(),
                 written.get() / ((System.nanoTime() - start) / 1e9), verdicts, pipeline.askTarget("SELECT verified_rows || ', ' || pending FROM sluice.touched"));
-        assertThat(verdicts.getOrDefault("IN SYNC", 0)).isPositive();
+        assertThat(verdicts.keySet()).anyMatch(verdict -> verdict.startsWith("IN SYNC"));
     }
 
     private static String open(Pipeline pipeline) {
