@@ -82,9 +82,7 @@ final class ReconcileLane {
             while (!stop.isRequested()) {
                 stream.follow(POLL);
                 lookAtTouched();
-                if (throttle.isFree()) {
-                    goOn();
-                }
+                goOn();
                 save();
                 if (!stream.isFollowing()) {
                     stop.await(POLL.toMillis());
@@ -126,12 +124,12 @@ final class ReconcileLane {
 
     // ---- whole tables
 
+    /** Whether the throttle lets it is asked only where there is something to do: asking takes a session of the source. */
     private void goOn() throws InterruptedException {
-        if (current.isEmpty()) {
-            next().ifPresent(this::begin);
-        }
-        if (current.isPresent()) {
-            TablePass pass = current.get().pass();
+        Optional<TableMapping> next = current.isPresent() ? Optional.empty() : next();
+        if ((current.isPresent() || next.isPresent()) && throttle.isFree()) {
+            next.ifPresent(this::begin);
+            TablePass pass = current.orElseThrow().pass();
             long start = System.nanoTime();
             long before = pass.rows();
             verification.step(pass);
