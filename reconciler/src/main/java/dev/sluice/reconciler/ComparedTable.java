@@ -259,7 +259,10 @@ public final class ComparedTable {
 
     /** The key that is {@code rows} rows behind the last border, at the source; as texts. */
     String nextBorderSql(KeyRange behind, int rows) {
-        String columns = key().stream().map(TableId::quote).collect(Collectors.joining(", "));
+        // a bare name would be that of the output column, a text: no index has that order, and the border would stand anywhere
+        String columns = key().stream()
+                .map(column -> mapping.source().quoted() + "." + TableId.quote(column))
+                .collect(Collectors.joining(", "));
         return "SELECT " + key().stream().map(column -> TableId.quote(column) + "::text").collect(Collectors.joining(", "))
                 + " FROM " + source.from(behind) + " ORDER BY " + columns + " OFFSET " + rows + " LIMIT 1";
     }

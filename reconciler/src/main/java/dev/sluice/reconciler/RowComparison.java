@@ -95,7 +95,7 @@ public final class RowComparison {
         }
     }
 
-    private static TableShape shape(Map<TableId, TableShape> shapes, TableId id, DatabaseConfig database) {
+    static TableShape shape(Map<TableId, TableShape> shapes, TableId id, DatabaseConfig database) {
         TableShape shape = shapes.get(id);
         if (shape == null) {
             throw new Failure.Fatal(

@@ -71,22 +71,20 @@ final class Scrub implements AutoCloseable {
         }
     }
 
-    /** The next step, if it is time for one. */
+    /** The next step, if there is one and it is time for it: whether it is, the source is asked in a session of its own. */
     void goOn() throws InterruptedException {
-        if (!throttle.isFree()) {
+        boolean isAtWork = current.isPresent() || !references.isEmpty();
+        Optional<TableMapping> next = isAtWork ? Optional.empty() : next();
+        if (!isAtWork && next.isEmpty() || !throttle.isFree()) {
             return;
         }
         long start = System.nanoTime();
         long rows = 0;
         if (current.isPresent()) {
             rows = step(current.get());
-        } else if (!references.isEmpty()) {
+        } else if (isAtWork) {
             step(references.element());
         } else {
-            Optional<TableMapping> next = next();
-            if (next.isEmpty()) {
-                return;
-            }
             begin(next.get());
         }
         throttle.worked(System.nanoTime() - start, rows);

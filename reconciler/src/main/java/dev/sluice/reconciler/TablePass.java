@@ -298,13 +298,11 @@ final class TablePass {
         resumedConfirmed = confirmed;
     }
 
-    /** Ranges of about a second, whatever the rows are like. */
+    /** Ranges of about a second, whatever the rows are like: a shorter one spends more of its time on its pair of snapshots. */
     private void adapt(long nanos) {
-        if (nanos > RANGE_NANOS) {
-            rangeRows = Math.max(SHORTEST_RANGE_ROWS, rangeRows / 2);
-        } else if (nanos < RANGE_NANOS / 3) {
-            rangeRows = Math.min(mostRows, rangeRows * 2);
-        }
+        double wanted = (double) RANGE_NANOS / Math.max(1, nanos);
+        int rows = (int) (rangeRows * Math.max(0.5, Math.min(2, wanted)));
+        rangeRows = Math.min(mostRows, Math.max(SHORTEST_RANGE_ROWS, rows));
     }
 
     private List<String> border(PairedTable table) throws SQLException {

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.SerializationFeature;
 import dev.sluice.schemas.Stop;
 import java.io.IOException;
+import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Instant;
@@ -38,11 +39,18 @@ public final class Benchmark implements Callable<Integer> {
         /** Commit to commit, at steady rates. */
         LAG,
         /** A table of 1,000,000 rows is copied by an apply that has just started, then once more by the same one. */
-        BACKFILL
+        BACKFILL,
+        /** A table of 5,000,000 rows is verified, and in turns with it a digest of it is computed by one statement on each side. */
+        VERIFY,
+        /** Rows are verified soon after they were changed, at a steady rate. */
+        TOUCHED
     }
 
-    @Option(names = "--mode", split = ",", paramLabel = "MODE", defaultValue = "catchup,stages,lag,backfill",
-            description = "Any of catchup, stages, lag, backfill. Default: all")
+    private static final int ROWS_TO_BACKFILL = 1_000_000;
+    private static final int ROWS_TO_VERIFY = 5_000_000;
+
+    @Option(names = "--mode", split = ",", paramLabel = "MODE", defaultValue = "catchup,stages,lag,backfill,verify,touched",
+            description = "Any of catchup, stages, lag, backfill, verify, touched. Default: all")
     private Set<Mode> modes;
 
     @Option(names = "--events", paramLabel = "N", defaultValue = "500000",
@@ -61,16 +69,28 @@ public final class Benchmark implements Callable<Integer> {
             description = "How long each rate is held. Default: ${DEFAULT-VALUE}")
     private int seconds;
 
+    @Option(names = "--rows", paramLabel = "N", defaultValue = "0",
+            description = "Of the table that is copied or verified. Default: 1000000 to copy, 5000000 to verify")
+    private int rows;
+
+    @Option(names = "--touched-rate", paramLabel = "N", defaultValue = "2000",
+            description = "Rows a second that are changed and verified. Default: ${DEFAULT-VALUE}")
+    private int touchedRate;
+
+    @Option(names = "--touched-seconds", paramLabel = "N", defaultValue = "60",
+            description = "How long they are. Default: ${DEFAULT-VALUE}")
+    private int touchedSeconds;
+
     @Option(names = "--seed", paramLabel = "N", defaultValue = "1",
             description = "Of the changes. Default: ${DEFAULT-VALUE}")
     private long seed;
 
     @Option(names = "--heap", paramLabel = "SIZE", defaultValue = "256m",
-            description = "-Xmx of capture and apply. Default: ${DEFAULT-VALUE}")
+            description = "-Xmx of capture, apply, verify and reconcile. Default: ${DEFAULT-VALUE}")
     private String heap;
 
     @Option(names = "--java-options", split = " ", paramLabel = "OPTIONS",
-            description = "Further options of capture's and apply's JVM")
+            description = "Further options of their JVMs")
     private List<String> javaOptions = List.of();
 
     @Option(names = "--home", paramLabel = "DIR", defaultValue = ".",
@@ -89,11 +109,12 @@ public final class Benchmark implements Callable<Integer> {
     @Override
     public Integer call() throws InterruptedException, IOException {
         Instant start = Instant.now().truncatedTo(ChronoUnit.SECONDS);
+        double load = ManagementFactory.getOperatingSystemMXBean().getSystemLoadAverage();
         List<Map<String, Object>> measured = new ArrayList<>();
         boolean equal = true;
         for (Mode mode : modes) {
-            try (BenchmarkPipeline pipeline = BenchmarkPipeline.prepare(home, heap, javaOptions, mode == Mode.BACKFILL)) {
-                measured.addAll(measure(mode, new BenchmarkMeasurements(pipeline, seed)));
+            try (BenchmarkPipeline pipeline = BenchmarkPipeline.prepare(home, heap, javaOptions, rowsToCopy(mode))) {
+                measured.addAll(measure(mode, pipeline));
                 List<String> differences = pipeline.differences();
                 equal &= differences.isEmpty();
                 differences.forEach(System.out::println);
@@ -101,23 +122,36 @@ public final class Benchmark implements Callable<Integer> {
                         + (differences.isEmpty() ? "equal" : "NOT equal"));
             }
         }
-        write(start, measured, equal);
+        write(start, load, measured, equal);
         return (equal ? Stop.CLEAN : Stop.DIFFERENT).exitCode();
     }
 
-    private List<Map<String, Object>> measure(Mode mode, BenchmarkMeasurements measurements) throws InterruptedException {
+    private int rowsToCopy(Mode mode) {
+        return switch (mode) {
+            case CATCHUP, STAGES, LAG, TOUCHED -> 0;
+            case BACKFILL -> rows == 0 ? ROWS_TO_BACKFILL : rows;
+            case VERIFY -> rows == 0 ? ROWS_TO_VERIFY : rows;
+        };
+    }
+
+    private List<Map<String, Object>> measure(Mode mode, BenchmarkPipeline pipeline) throws InterruptedException {
+        BenchmarkMeasurements measurements = new BenchmarkMeasurements(pipeline, seed);
+        BenchmarkVerification verification = new BenchmarkVerification(pipeline, seed);
         return switch (mode) {
             case CATCHUP -> measurements.catchUp(events, rounds);
             case STAGES -> measurements.stages(events);
             case LAG -> measurements.lag(rates, seconds);
-            case BACKFILL -> measurements.backfill();
+            case BACKFILL -> measurements.backfill(rowsToCopy(mode));
+            case VERIFY -> verification.verify(rowsToCopy(mode));
+            case TOUCHED -> verification.touched(touchedRate, touchedSeconds);
         };
     }
 
-    private void write(Instant start, List<Map<String, Object>> measured, boolean equal) throws IOException {
+    private void write(Instant start, double load, List<Map<String, Object>> measured, boolean equal) throws IOException {
         Map<String, Object> result = new LinkedHashMap<>();
         result.put("date", start.toString());
         result.put("machine", Machine.describe());
+        result.put("loadAverageBefore", load);
         result.put("settings", Map.of(
                 "events", events, "seed", seed, "heap", heap, "javaOptions", javaOptions, "secondsPerRate", seconds));
         result.put("equal", equal);

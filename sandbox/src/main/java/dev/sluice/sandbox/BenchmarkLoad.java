@@ -13,6 +13,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.function.BooleanSupplier;
 
 /**
  * Makes a given number of changes: 70 % updates, 20 % inserts, 10 % deletes, in transactions of 1 to 10 rows, over
@@ -40,20 +41,32 @@ final class BenchmarkLoad {
      * @param first number of changes made by earlier runs: keys go on from there
      */
     void run(long first, long changes, Pace pace) throws InterruptedException {
+        run(first, changes, () -> false, pace);
+    }
+
+    /**
+     * Makes changes until it is told to end, and returns how many when they are committed.
+     *
+     * @param isEnough is asked before each transaction, by several threads
+     */
+    long runUntil(BooleanSupplier isEnough, Pace pace) throws InterruptedException {
+        return run(0, Long.MAX_VALUE, isEnough, pace);
+    }
+
+    private long run(long first, long changes, BooleanSupplier isEnough, Pace pace) throws InterruptedException {
         ExecutorService threads = Executors.newFixedThreadPool(CONNECTIONS);
         try {
-            List<Callable<Void>> shares = new ArrayList<>();
+            List<Callable<Long>> shares = new ArrayList<>();
             for (int place = 0; place < CONNECTIONS; place++) {
                 long share = changes / CONNECTIONS + (place < changes % CONNECTIONS ? 1 : 0);
                 Clerk clerk = new Clerk(place, first);
-                shares.add(() -> {
-                    clerk.run(share, pace);
-                    return null;
-                });
+                shares.add(() -> clerk.run(share, isEnough, pace));
             }
-            for (Future<Void> share : threads.invokeAll(shares)) {
-                share.get();
+            long made = 0;
+            for (Future<Long> share : threads.invokeAll(shares)) {
+                made += share.get();
             }
+            return made;
         } catch (ExecutionException e) {
             throw new IllegalStateException("could not make the changes", e.getCause());
         } finally {
@@ -79,11 +92,13 @@ final class BenchmarkLoad {
             }
         }
 
-        void run(long changes, Pace pace) throws SQLException, InterruptedException {
+        /** @return how many it has made */
+        long run(long changes, BooleanSupplier isEnough, Pace pace) throws SQLException, InterruptedException {
             try (Connection connection = Databases.connect(source, "benchmark");
                     Statement statement = connection.createStatement()) {
                 statement.execute("SET synchronous_commit = off");
-                for (long left = changes; left > 0; ) {
+                long left = changes;
+                while (left > 0 && !isEnough.getAsBoolean()) {
                     int rows = (int) Math.min(left, 1 + random.nextInt(10));
                     sql.setLength(0);
                     sql.append("BEGIN;");
@@ -94,6 +109,7 @@ final class BenchmarkLoad {
                     left -= rows;
                     pace.made(rows);
                 }
+                return changes - left;
             }
         }
 

@@ -23,9 +23,6 @@ import org.HdrHistogram.Histogram;
  * <p>Threads: one.
  */
 final class BenchmarkMeasurements {
-    /** As many as {@code benchmark-copied.sql} makes. */
-    private static final int COPIED_ROWS = 1_000_000;
-
     private static final int WARM_UP_SECONDS = 10;
     private static final long PROBE_EVERY_MILLIS = 10;
 
@@ -91,7 +88,7 @@ final class BenchmarkMeasurements {
     }
 
     /** From the request to the moment in which the table is in step with the stream. */
-    List<Map<String, Object>> backfill() throws InterruptedException {
+    List<Map<String, Object>> backfill(int rows) throws InterruptedException {
         pipeline.startCapture();
         pipeline.startApply();
         pipeline.probe(nextProbe);
@@ -99,7 +96,7 @@ final class BenchmarkMeasurements {
         List<Map<String, Object>> results = new ArrayList<>();
         for (String what : List.of("backfill, cold", "backfill, warm")) {
             pipeline.emptyCopied();
-            results.add(timed(what, COPIED_ROWS, () -> {
+            results.add(timed(what, rows, () -> {
                 pipeline.requestCopy();
                 pipeline.awaitCopied();
             }));

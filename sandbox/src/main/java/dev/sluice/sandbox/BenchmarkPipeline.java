@@ -1,8 +1,10 @@
 package dev.sluice.sandbox;
 
 import dev.sluice.apply.RereadStore;
+import dev.sluice.catalog.Catalog;
 import dev.sluice.config.Databases;
 import dev.sluice.config.PipelineConfig;
+import dev.sluice.config.TableMapping;
 import dev.sluice.reconciler.ComparisonReport;
 import dev.sluice.reconciler.RowComparison;
 import dev.sluice.schemas.Lsn;
@@ -33,6 +35,9 @@ import org.apache.kafka.common.TopicPartition;
  */
 final class BenchmarkPipeline implements AutoCloseable {
     private static final Duration PATIENCE = Duration.ofMinutes(20);
+    /** Without a verification; one of a table of the benchmark follows sooner on the one before. */
+    private static final double QUIET_SECONDS = 15;
+
     private static final List<TableId> TABLES =
             Stream.of("customers", "orders", "order_items", "copied", "probes").map(TableId::parse).toList();
 
@@ -60,19 +65,22 @@ final class BenchmarkPipeline implements AutoCloseable {
         admin = Admin.create(Map.of("bootstrap.servers", config.kafka().bootstrapServers()));
     }
 
-    /** The servers, the tables with their first rows on both sides, slot and topics; capture and apply are down again. */
-    static BenchmarkPipeline prepare(Path home, String heap, List<String> javaOptions, boolean hasRowsToCopy)
+    /**
+     * The servers, the tables with their first rows on both sides, slot and topics; capture and apply are down again.
+     *
+     * @param rowsToCopy of the table that only the source has rows of
+     */
+    static BenchmarkPipeline prepare(Path home, String heap, List<String> javaOptions, int rowsToCopy)
             throws InterruptedException {
         BenchmarkPipeline pipeline = new BenchmarkPipeline(home, heap, javaOptions);
         try {
             for (var database : List.of(pipeline.config.source(), pipeline.config.target())) {
                 SqlScript.runUnlessThere(database, "benchmark.sql", "public.probes");
             }
-            if (hasRowsToCopy) {
-                SqlScript.runUnlessThere(pipeline.config.source(), "benchmark-copied.sql", "public.not_there");
+            if (rowsToCopy > 0) {
+                SqlScript.run(pipeline.config.source(), "benchmark-copied.sql", rowsToCopy);
             }
-            pipeline.execute(pipeline.source, "VACUUM ANALYZE");
-            pipeline.execute(pipeline.target, "VACUUM ANALYZE");
+            pipeline.vacuum();
             Files.writeString(pipeline.configFile(), pipeline.yaml());
             pipeline.startCapture();
             pipeline.awaitStreaming();
@@ -108,6 +116,7 @@ final class BenchmarkPipeline implements AutoCloseable {
                 target: %s
                 kafka: {bootstrapServers: "%s"}
                 backfill: none
+                verify: {every: 365d}
                 tables: %s
                 """
                 .formatted(
@@ -131,8 +140,31 @@ final class BenchmarkPipeline implements AutoCloseable {
     }
 
     private void start(String name, String module) {
-        String jar = home.resolve(module).resolve("target").resolve(module + ".jar").toString();
-        running.put(name, ChildProcess.java(name, directory, jvmOptions, "-jar", jar, "-c", configFile().toString()));
+        running.put(name, ChildProcess.java(name, directory, jvmOptions, "-jar", jar(module), "-c", configFile().toString()));
+    }
+
+    /** As {@code sluice reconcile} does; each table once in a year, beside the rows that change. */
+    void startReconcile() {
+        running.put("reconcile", sluice("reconcile"));
+    }
+
+    /** {@code sluice verify} of the table that is copied, to its end. */
+    ProcessUsage verifyCopied() throws InterruptedException {
+        AtomicReference<ProcessUsage> usage = new AtomicReference<>(new ProcessUsage(0, 0));
+        try (ChildProcess verify = sluice("verify", "--table", COPIED.toString())) {
+            verify.awaitSuccess(() -> usage.set(ProcessUsage.of(verify.pid()).orBefore(usage.get())));
+        }
+        return usage.get();
+    }
+
+    private ChildProcess sluice(String command, String... arguments) {
+        List<String> all = new ArrayList<>(List.of("-jar", jar("cli"), command, "-c", configFile().toString()));
+        all.addAll(List.of(arguments));
+        return ChildProcess.java(command, directory, jvmOptions, all.toArray(String[]::new));
+    }
+
+    private String jar(String module) {
+        return home.resolve(module).resolve("target").resolve(module + ".jar").toString();
     }
 
     /** SIGSTOP to whatever runs: it keeps what it has compiled, and its sessions are ended by the servers meanwhile. */
@@ -174,6 +206,25 @@ final class BenchmarkPipeline implements AutoCloseable {
         return usage;
     }
 
+    ServerSessions sourceSessions() {
+        return new ServerSessions(config.source(), source.postmaster().orElseThrow().pid());
+    }
+
+    ServerSessions targetSessions() {
+        return new ServerSessions(config.target(), target.postmaster().orElseThrow().pid());
+    }
+
+    void vacuum() {
+        execute(source, "VACUUM ANALYZE");
+        execute(target, "VACUUM ANALYZE");
+    }
+
+    /** Throws if one of them has ended. */
+    void throwIfAnyIsDead() {
+        running.values().forEach(ChildProcess::throwIfDead);
+        kafka.throwIfDead();
+    }
+
     // ---- the copy of a table
 
     static final TableId COPIED = TableId.parse("copied");
@@ -193,12 +244,46 @@ final class BenchmarkPipeline implements AutoCloseable {
         execute(target, "TRUNCATE copied");
     }
 
+    TableMapping copied() {
+        return config.lanes().get(0).tables().stream().filter(table -> table.source().equals(COPIED)).findFirst().orElseThrow();
+    }
+
     void awaitCopied() throws InterruptedException {
         try (Connection connection = Databases.connect(config.target(), "benchmark")) {
             RereadStore store = new RereadStore(config.nameInTarget(config.lanes().get(0)));
             await("the copy", () -> store.read(connection).get(COPIED).state() == RereadStore.State.DONE);
         } catch (SQLException e) {
             throw new IllegalStateException("the target does not answer", e);
+        }
+    }
+
+    // ---- the reconciler
+
+    /** Until every table was verified since it was started, and a second time where the first was too early. */
+    void awaitVerifiedOnce() throws InterruptedException {
+        try (Connection connection = Databases.connect(config.target(), "benchmark");
+                var query = connection.prepareStatement("SELECT count(DISTINCT source_table), extract(epoch FROM now() - max(finished_at))"
+                        + " FROM sluice.verification WHERE verdict = 'IN SYNC'")) {
+            await("the first verification of every table", () -> {
+                if (!Catalog.isThere(connection, TableId.parse("sluice.verification"))) {
+                    return false;
+                }
+                try (var row = query.executeQuery()) {
+                    row.next();
+                    return row.getInt(1) == TABLES.size() && row.getDouble(2) > QUIET_SECONDS;
+                }
+            });
+        } catch (SQLException e) {
+            throw new IllegalStateException("the target does not answer", e);
+        }
+    }
+
+    void awaitNonePending() throws InterruptedException {
+        try (TouchedWatch watch = new TouchedWatch(config)) {
+            await("no row pending", () -> {
+                watch.look();
+                return watch.pending() == 0;
+            });
         }
     }
 
@@ -277,8 +362,7 @@ final class BenchmarkPipeline implements AutoCloseable {
         long deadline = System.nanoTime() + PATIENCE.toNanos();
         try {
             while (!condition.holds()) {
-                running.values().forEach(ChildProcess::throwIfDead);
-                kafka.throwIfDead();
+                throwIfAnyIsDead();
                 if (System.nanoTime() > deadline) {
                     throw new IllegalStateException("waited in vain for " + what);
                 }

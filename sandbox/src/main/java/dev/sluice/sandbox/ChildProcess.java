@@ -64,6 +64,17 @@ final class ChildProcess implements AutoCloseable {
         return process.isAlive();
     }
 
+    /** Waits for its end, {@code meanwhile} every few milliseconds; throws if its exit code is not 0. */
+    void awaitSuccess(Runnable meanwhile) throws InterruptedException {
+        do {
+            meanwhile.run();
+        } while (!process.waitFor(5, TimeUnit.MILLISECONDS));
+        forget();
+        if (process.exitValue() != 0) {
+            throwIfDead();
+        }
+    }
+
     void throwIfDead() {
         if (!process.isAlive()) {
             throw new IllegalStateException("%s ended with exit code %d:%n%s".formatted(name, process.exitValue(), tail()));

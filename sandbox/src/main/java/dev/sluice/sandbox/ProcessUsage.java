@@ -5,6 +5,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.stream.Stream;
 
 /**
@@ -22,6 +23,8 @@ record ProcessUsage(long cpuMicros, long peakBytes) {
     private static final long MICROS_PER_TICK = 10_000;
 
     private static final int UTIME = 11;
+    private static final int STIME = 12;
+    private static final int CUTIME = 13;
     private static final int CSTIME = 14;
 
     static ProcessUsage of(long pid) {
@@ -34,18 +37,37 @@ record ProcessUsage(long cpuMicros, long peakBytes) {
         return new ProcessUsage(micros + cpuMicros(pid), Math.max(peak, peakBytes(pid)));
     }
 
+    /** The same, but what was known before if the process has ended and nothing is known of it now. */
+    ProcessUsage orBefore(ProcessUsage before) {
+        return peakBytes == 0 ? before : this;
+    }
+
     private static long cpuMicros(long pid) {
-        return read(pid, "stat")
-                .map(text -> {
+        return cpuMicros(pid, UTIME, CSTIME).orElse(0);
+    }
+
+    /** Of the process without its children; empty if it has ended. */
+    static OptionalLong ownCpuMicros(long pid) {
+        return cpuMicros(pid, UTIME, STIME);
+    }
+
+    /** Of its children that have ended. */
+    static long endedCpuMicros(long pid) {
+        return cpuMicros(pid, CUTIME, CSTIME).orElse(0);
+    }
+
+    private static OptionalLong cpuMicros(long pid, int from, int to) {
+        return read(pid, "stat").stream()
+                .mapToLong(text -> {
                     // behind the program's name, which may hold anything
                     String[] fields = text.substring(text.lastIndexOf(')') + 2).split(" ");
                     long ticks = 0;
-                    for (int i = UTIME; i <= CSTIME; i++) {
+                    for (int i = from; i <= to; i++) {
                         ticks += Long.parseLong(fields[i]);
                     }
                     return ticks * MICROS_PER_TICK;
                 })
-                .orElse(0L);
+                .findFirst();
     }
 
     private static long peakBytes(long pid) {

@@ -28,6 +28,16 @@ final class SqlScript {
         }
     }
 
+    /** Runs the file, where {@code :rows} stands for a number. */
+    static void run(DatabaseConfig database, String file, int rows) {
+        try (Connection connection = Databases.connect(database, "sandbox");
+                Statement statement = connection.createStatement()) {
+            statement.execute(text(file).replace(":rows", Integer.toString(rows)));
+        } catch (SQLException e) {
+            throw new IllegalStateException("could not run %s in %s".formatted(file, database.address()), e);
+        }
+    }
+
     private static boolean exists(Connection connection, String relation) throws SQLException {
         try (PreparedStatement query = connection.prepareStatement("SELECT to_regclass(?) IS NOT NULL")) {
             query.setString(1, relation);

@@ -9,4 +9,4 @@ SELECT id, id % 50000, (ARRAY['new', 'paid', 'packed', 'sent', 'returned'])[1 + 
        CASE WHEN id % 5 > 0 THEN 'Please leave it with the neighbours, ' || repeat(md5(id::text), 2) END,
        timestamptz '2025-01-01 00:00:00+00' + id * interval '7 seconds',
        timestamptz '2025-06-01 00:00:00+00' + id * interval '7 seconds'
-FROM generate_series(1, 1000000) AS id;
+FROM generate_series(1, :rows) AS id;

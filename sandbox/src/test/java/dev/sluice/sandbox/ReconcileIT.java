@@ -116,11 +116,12 @@ class ReconcileIT {
             try (ReconcilerInside reconciler = new ReconcilerInside(pipeline.config().verifying(shy));
                     Busy one = new Busy(pipeline);
                     Busy other = new Busy(pipeline)) {
+                Await.until("the stream is followed", PATIENCE, () ->
+                        pipeline.askTarget("SELECT to_regclass('sluice.touched') IS NOT NULL").equals("t"));
                 pipeline.onSource("UPDATE item SET name = 'first' WHERE id = 1");
                 Await.until("the touched row is verified", PATIENCE, () -> pipeline
-                                .askTarget("SELECT to_regclass('sluice.touched') IS NOT NULL")
-                                .equals("t")
-                        && pipeline.askTarget("SELECT count(*) FROM sluice.touched WHERE pending = 0 AND verified_rows > 0").equals("1"));
+                        .askTarget("SELECT count(*) FROM sluice.touched WHERE pending = 0 AND verified_rows > 0")
+                        .equals("1"));
                 assertThat(one.isAtWork() && other.isAtWork()).isTrue();
                 assertThat(pipeline.askTarget(count)).isEqualTo("0");
                 reconciler.stop();
@@ -137,18 +138,25 @@ class ReconcileIT {
             pipeline.onTarget("UPDATE item SET name = 'wrong' WHERE id = 199999;"
                     + " SET session_replication_role = replica; DELETE FROM item WHERE id = 5; RESET session_replication_role");
 
-            try (ReconcilerInside reconciler = new ReconcilerInside(pipeline.config().verifying(DAILY))) {
+            VerifyConfig polite = new VerifyConfig(Duration.ofDays(1), 100, 0, 50, Optional.empty(), 0, Evidence.HASHES);
+            try (ReconcilerInside reconciler = new ReconcilerInside(pipeline.config().verifying(polite))) {
                 awaitVerdicts(pipeline, "item,DIVERGED (1 confirmed)"); // the other one is where it has been already
                 Await.until("the reference is known to be broken", PATIENCE, () -> pipeline
                                 .askTarget("SELECT to_regclass('sluice.verified_reference') IS NOT NULL")
                                 .equals("t")
                         && pipeline.askTarget("SELECT string_agg(source_table || ' ' || verdict, '') FROM sluice.verified_reference")
                                 .equals("part BROKEN (1 rows in the target)"));
+                awaitSaved(pipeline);
+                long sessions = sessionsOfSource(pipeline);
+                awaitSaved(pipeline);
+                assertThat(sessionsOfSource(pipeline) - sessions).as("sessions in 5 s, with nothing to do").isLessThan(10);
                 reconciler.stop();
             }
             assertThat(ranges).isNotEqualTo("4");
             assertThat(pipeline.askTarget("SELECT row_count || ' ' || began_at::text FROM sluice.verification WHERE source_table = 'item'"))
                     .isEqualTo("200000 " + pass);
+            assertThat(pipeline.askTarget("SELECT row_count FROM sluice.verified_range WHERE source_table = 'item' AND number = 1"))
+                    .as("a border stands where it is asked for").isEqualTo("50000");
             assertThat(pipeline.askTarget("SELECT count(DISTINCT pass) || ' ' || sum(row_count) FROM sluice.verified_range WHERE source_table = 'item'"))
                     .isEqualTo("1 200000");
             pipeline.onTarget("UPDATE item SET name = 'n199999' WHERE id = 199999; INSERT INTO item VALUES (5, 'n5')");
@@ -191,6 +199,17 @@ class ReconcileIT {
                         .equals("t")
                 && pipeline.askTarget("SELECT count(*) FROM sluice.touched WHERE pending = 0 AND verified_seq >= " + seq)
                         .equals("1"));
+    }
+
+    /** It does so every 5 s. */
+    private static void awaitSaved(Pipeline pipeline) {
+        String at = pipeline.askTarget("SELECT at FROM sluice.touched");
+        Await.until("it is saved how far touched rows are verified", PATIENCE, () ->
+                !pipeline.askTarget("SELECT at FROM sluice.touched").equals(at));
+    }
+
+    private static long sessionsOfSource(Pipeline pipeline) {
+        return Long.parseLong(pipeline.askSource("SELECT sessions FROM pg_stat_database WHERE datname = current_database()"));
     }
 
     /** A session of the source that is at work. */
