@@ -40,15 +40,17 @@ record CutOverHazards(SequencesAtRest sequences, List<UniqueKeys> uniqueKeys, St
             return List.of("CUT-OVER: of sequences and unique keys it could not be told: " + unknown);
         }
         List<String> lines = new ArrayList<>();
-        sequences.unreadable().forEach(sequence -> lines.add("cut-over: sequence %s cannot be told, the role may not read it".formatted(sequence)));
-        sequences.behind().forEach(sequence -> lines.add("cut-over: sequence %s is behind the values of %s.%s; when nobody writes to the source any more: %s"
-                .formatted(sequence.sequence(), sequence.table(), sequence.column(), sequence.cure())));
+        sequences.unreadable().forEach(sequence ->
+                lines.add("cut-over: of sequence %s it cannot be told, the role may not read it".formatted(sequence)));
+        sequences.behind().forEach(sequence -> lines.add(
+                "cut-over: sequence %s is behind the values of %s.%s; when nobody writes to the source any more: %s"
+                        .formatted(sequence.sequence(), sequence.table(), sequence.column(), sequence.cure())));
         findings().forEach(finding -> lines.add("cut-over: " + finding));
         int compared = uniqueKeys.stream().mapToInt(UniqueKeys::compared).sum();
         int behind = sequences.behind().size();
         long missing = findings().count();
         if (behind + missing > 0) {
-            lines.add("CUT-OVER: %d of %d sequences behind, %d unique keys missing or not valid; the rows are no worse for it, a target that others write to would be"
+            lines.add("CUT-OVER: %d of %d sequences behind, %d unique keys missing or not valid: no matter until others write to the target"
                     .formatted(behind, sequences.compared(), missing));
         } else if (sequences.compared() + compared > 0) {
             lines.add("CUT-OVER: no sequence of %d is behind, no unique key of %d is missing".formatted(sequences.compared(), compared));

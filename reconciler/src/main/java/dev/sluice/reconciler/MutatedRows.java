@@ -66,7 +66,8 @@ record MutatedRows(ComparedSide side) {
                 WITH two AS MATERIALIZED (
                     SELECT row_number() OVER () AS %1$s, first.* FROM (SELECT %2$s FROM %3$s LIMIT 2) AS first),
                 about AS (
-                    SELECT count(*) AS found, count(DISTINCT ROW(%4$s)::text) = 2 AND count(DISTINCT ROW(%5$s)::text) = 2 AS differ FROM two)
+                    SELECT count(*) AS found, count(DISTINCT ROW(%4$s)::text) = 2 AND count(DISTINCT ROW(%5$s)::text) = 2 AS differ
+                    FROM two)
                 SELECT looks.what, about.found, about.differ, d1, d2, d3, looks.rows
                 FROM about, (%6$s) AS looks (what, d1, d2, d3, rows)
                 ORDER BY 1"""

@@ -91,7 +91,7 @@ record MutatedSample(ComparedSide side, Map<String, ColumnType> types) {
 
     private String bytes() {
         return side.columns().stream()
-                .map(name -> "coalesce(pg_column_size(" + TableId.quote(name) + "), 0)")
+                .map(name -> "coalesce(pg_column_size(" + TableId.quote(name) + "), 0)::int8")
                 .collect(Collectors.joining(" + "));
     }
 

@@ -79,7 +79,8 @@ record Mutations(String what, List<String> values) {
         return switch (type.oid()) {
             case 16 -> List.of(literals(type, "true in place of false", "true", "false"));
             case 20, 21, 23, 26 -> List.of(
-                    group("the next number", v, type.cast("CASE WHEN (%1$s)::int8 > 0 THEN (%1$s)::int8 - 1 ELSE (%1$s)::int8 + 1 END".formatted(v))),
+                    group("the next number", v, type.cast(
+                            "CASE WHEN (%1$s)::int8 > 0 THEN (%1$s)::int8 - 1 ELSE (%1$s)::int8 + 1 END".formatted(v))),
                     literals(type, "the number", "1", "2", "10"));
             case 1700 -> List.of(
                     literals(type, "a further digit", "1", "1.0", "1.00", "0", "NaN"),

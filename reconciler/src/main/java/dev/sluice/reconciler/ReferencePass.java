@@ -118,7 +118,8 @@ final class ReferencePass {
         private final Optional<PairedTable> parent;
         private final Set<List<String>> childNow;
         private final Set<List<String>> parentNow;
-        private final Set<List<String>> parked;
+        private final Set<List<String>> childParked;
+        private final Set<List<String>> parentParked;
         private final OrphanSql target;
         private final Optional<OrphanSql> source;
         private final Set<List<String>> found = new HashSet<>();
@@ -135,7 +136,8 @@ final class ReferencePass {
             }
             childNow = table.inFlight();
             parentNow = parent.isPresent() ? parent.get().inFlight() : Set.of();
-            parked = parent.isPresent() ? parent.get().parked() : Set.of();
+            childParked = table.parked();
+            parentParked = parent.isPresent() ? parent.get().parked() : Set.of();
             target = sql(reference.target(), table.compared().target());
             source = reference.source().map(ends -> sql(ends, table.compared().source()));
         }
@@ -212,7 +214,7 @@ final class ReferencePass {
                     found.add(row);
                 } else {
                     brokenHere++;
-                    explainedHere += refersTo.stream().anyMatch(parked::contains) ? 1 : 0;
+                    explainedHere += childParked.contains(row) || refersTo.stream().anyMatch(parentParked::contains) ? 1 : 0;
                     if (brokenRows.size() < RowComparison.LISTED) {
                         brokenRows.add(target.text(row));
                     }

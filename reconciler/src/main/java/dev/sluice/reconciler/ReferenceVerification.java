@@ -12,7 +12,7 @@ import java.util.List;
  * @param reference for people
  * @param unknown why nothing can be said; empty if something can
  * @param broken rows of the target without the row that they refer to, which is there at the source, though neither is in flight
- * @param explained of these, how many refer to a row that a dead letter holds back
+ * @param explained of these, how many a dead letter holds back, or what they refer to
  * @param preExisting rows without the row that they refer to on both sides
  * @param inFlight rows of which the row or what it refers to was in flight each time they were looked at
  * @param rows the first of the broken ones, by key

@@ -109,7 +109,8 @@ final class SelfTest {
         }
         return refused.isEmpty()
                 ? found.get(0)
-                : new ComparedColumn(value.name(), State.UNTESTED, "could not be tried in the %s, SQLSTATE %s".formatted(role, refused.get()));
+                : new ComparedColumn(
+                        value.name(), State.UNTESTED, "could not be tried in the %s, SQLSTATE %s".formatted(role, refused.get()));
     }
 
     /** What a value looks like to the comparison. */

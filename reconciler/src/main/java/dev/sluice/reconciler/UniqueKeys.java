@@ -33,7 +33,13 @@ record UniqueKeys(int compared, List<Finding> findings) {
 
     /** What a key is made of; {@code columns} has an empty text for each expression. */
     private record Key(
-            TableId table, TableId index, boolean isValid, List<String> columns, List<String> parts, String predicate, boolean refusesNulls) {
+            TableId table,
+            TableId index,
+            boolean isValid,
+            List<String> columns,
+            List<String> parts,
+            String predicate,
+            boolean refusesNulls) {
         boolean isPlain() {
             return predicate.isEmpty() && !columns.contains("");
         }

@@ -31,6 +31,7 @@ import picocli.CommandLine.Spec;
             "Compares mapped tables of source and target row by row while both are written, and however far behind the target is.",
             "A row that is said to differ differs although both sides have exactly the same changes of it. Rows in flight are looked"
                     + " at again until they are at rest.",
+            "Beside the rows it looks at references, sequences and unique keys; before, at whether it would see a change of each column.",
             "The keys that differ are stored in sluice.divergence of the target, for `sluice repair --from-divergences`; with them why they"
                     + " differ, and what shows it. `-o json` prints that too."
         },

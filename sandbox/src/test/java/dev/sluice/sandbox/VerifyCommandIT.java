@@ -260,21 +260,23 @@ class VerifyCommandIT {
 
     @Test
     void rowsOfDeadLettersAreExplainedAndTablesThatStandStillAreUnknown() {
-        try (Pipeline pipeline = Pipeline.on(servers, "explained").carrying("person", "other")) {
+        String other = "{source: other, references: [{columns: [id], table: person, key: [id]}]}";
+        try (Pipeline pipeline = Pipeline.on(servers, "explained").carrying("person", other)) {
             pipeline.onBoth("CREATE TABLE person (id int PRIMARY KEY, name text); CREATE TABLE other (id int PRIMARY KEY, v text)");
             pipeline.onTarget("ALTER TABLE person ADD CONSTRAINT short CHECK (length(name) < 5)");
             pipeline.startCapture();
             pipeline.startApply();
             pipeline.awaitStreaming();
-            pipeline.onSource("INSERT INTO person VALUES (1, 'a'), (2, 'much too long'); INSERT INTO other VALUES (1, 'x')");
+            pipeline.onSource("INSERT INTO person VALUES (1, 'a'), (2, 'much too long'); INSERT INTO other VALUES (1, 'x'), (2, 'p')");
             pipeline.awaitCaughtUp();
 
             assertThat(sluice.run(pipeline, "verify")).as(sluice.printed()).isEqualTo(Stop.DIFFERENT.exitCode());
             assertThat(sluice.out()).contains("public.person: DIVERGED (1 confirmed, 1 of them held back by dead letters)",
-                    "  missing in the target: id=2: dead letter 1 holds it back", "public.other: IN SYNC");
+                    "  missing in the target: id=2: dead letter 1 holds it back", "public.other: IN SYNC",
+                    "reference public.other (id) → public.person (id): BROKEN (1 rows in the target, 1 of them held back by dead letters)");
 
             pipeline.onTarget("ALTER TABLE other RENAME COLUMN v TO w");
-            pipeline.onSource("INSERT INTO other VALUES (2, 'y')");
+            pipeline.onSource("INSERT INTO other VALUES (3, 'y')");
             awaitHeld(pipeline, 1);
             assertThat(sluice.run(pipeline, "verify", "--table", "other")).as(sluice.printed()).isEqualTo(Stop.UNKNOWN.exitCode());
             assertThat(sluice.out()).contains("public.other: UNKNOWN (it is held: ", "UNKNOWN: of 1 of 1 tables");
