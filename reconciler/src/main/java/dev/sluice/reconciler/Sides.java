@@ -23,6 +23,7 @@ record Sides(SnapshotPair pair, TouchLog touches, boolean hasDigests) {
     /** @throws SQLException if a database cannot be reached */
     static Sides open(PipelineConfig config, LaneConfig lane, TouchLog touches) throws SQLException {
         SnapshotPair pair = SnapshotPair.open(config, lane);
+        touches.beginAnew();
         try {
             return new Sides(pair, touches, probe(pair.source()).equals(probe(pair.target())));
         } catch (SQLException e) {

@@ -173,14 +173,27 @@ final class TouchLog implements AutoCloseable {
         return isFollowing;
     }
 
-    /** Where another log may begin that is to be told of everything that this one has not been; empty if it does not follow. */
+    /** Other servers may answer from now on: what both sides had before, they need not have. */
+    void beginAnew() {
+        isFollowing = false;
+    }
+
+    /** All numbers up to it have been read. */
+    long readTo() {
+        return readTo;
+    }
+
+    /**
+     * Where another log may begin that is to be told of everything behind it, once everything up to it has been read: records that
+     * stand before these offsets may have higher numbers than {@link #readTo}. Empty if it does not follow.
+     */
     Optional<Start> position() {
         if (!isFollowing) {
             return Optional.empty();
         }
         Map<TopicPartition, Long> offsets = new HashMap<>();
         consumer.assignment().forEach(partition -> offsets.put(partition, consumer.position(partition)));
-        return Optional.of(new Start(epoch, readTo, offsets));
+        return Optional.of(new Start(epoch, readTo + ahead.length(), offsets));
     }
 
     /** Goes back until everything before is known to be on both sides. */
@@ -204,7 +217,7 @@ final class TouchLog implements AutoCloseable {
             given.ifPresent(one -> one.offsets().forEach((partition, offset) -> from.merge(partition, offset, Math::min)));
             begin(pair.epoch(), behind, from, beginnings);
             readTo(pair);
-            if (firstXids.values().stream().allMatch(xid -> xid.isEmpty() || pair.snapshot().sees(xid.get()))) {
+            if (firstXids.values().stream().allMatch(xid -> xid.isEmpty() || pair.sees(xid.get()))) {
                 return;
             }
         }
@@ -261,6 +274,7 @@ final class TouchLog implements AutoCloseable {
             if (poll(Duration.ofMillis(100))) {
                 progressAt = System.nanoTime();
             } else if (System.nanoTime() - progressAt > PATIENCE.toNanos()) {
+                isFollowing &= readTo >= pair.seq(); // a number that the target has cannot come any more
                 throw new Unknown("the stream does not get to where the source is: capture is down or far behind");
             }
         }
@@ -334,8 +348,8 @@ final class TouchLog implements AutoCloseable {
         List<Touch> rest = new ArrayList<>();
         for (Touch touch : kept) {
             boolean isApplied = touch.seq() <= pair.seq();
-            boolean isVisible = pair.snapshot().sees(touch.xid());
-            if (isApplied != isVisible) {
+            boolean isVisible = pair.sees(touch.xid());
+            if (isApplied ? !isVisible : pair.maySee(touch.xid())) {
                 inFlight.add(touch);
             }
             if (!isApplied || !isVisible) {
