@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.function.UnaryOperator;
 import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
 /**
@@ -49,12 +50,23 @@ record ComparedSide(TableId table, List<String> key, List<String> keyTypes, List
 
     /** Of rows of a table with a key: the key's texts, and then what else is asked of each, SQL that gives texts. */
     String rowsSql(String from, Stream<String> asked) {
-        Stream<String> keys = key.stream().map(column -> TableId.quote(column) + "::text");
-        String order = key.stream()
-                .map(column -> "convert_to(" + TableId.quote(column) + "::text, 'UTF8')")
-                .collect(Collectors.joining(", "));
-        return "SELECT\n  " + Stream.concat(keys, asked).collect(Collectors.joining(",\n  ")) + "\nFROM " + from
+        List<String> keys = keyTexts();
+        String order = keys.stream().map(text -> "convert_to(" + text + ", 'UTF8')").collect(Collectors.joining(", "));
+        return "SELECT\n  " + Stream.concat(keys.stream(), asked).collect(Collectors.joining(",\n  ")) + "\nFROM " + from
                 + "\nORDER BY " + order;
+    }
+
+    /** Of the key's columns, in its order. */
+    List<String> keyTexts() {
+        return IntStream.range(0, key.size()).mapToObj(i -> keyText(TableId.quote(key.get(i)), keyTypes.get(i))).toList();
+    }
+
+    /**
+     * A key's text as the stream has it: what the output function of its type prints, and not what a cast to text makes of it, which
+     * cuts the padding of {@code char(n)} and gives an {@code inet} its netmask.
+     */
+    static String keyText(String column, String type) {
+        return type.equals("boolean") ? column + "::text" : "concat(" + column + ")";
     }
 
     /** Number of rows, and two sums over a hash of each. */

@@ -23,9 +23,9 @@ import java.util.stream.Collectors;
  * values are ({@link SelfTest} asks the servers whether they are).
  *
  * <p>A text is what the type's output function prints under the settings of {@link RowComparison}, except: floats and
- * timestamps are the bytes of their send functions, which no setting touches, {@code char(n)} keeps its padding, and
- * {@code xml} is printed, which leaves its encoding declaration out, as the stream does. Long texts are replaced by their SHA-256
- * in the server, so neither side's long values travel.
+ * timestamps are the bytes of their send functions, which no setting touches. {@code char(n)} keeps its padding, an {@code inet} of
+ * one address has no netmask, and {@code xml} has no encoding declaration, as in the stream. Long texts are replaced by their
+ * SHA-256 in the server, so neither side's long values travel.
  *
  * <p>Rows come ordered by their key's texts as UTF-8 bytes: the one order that both servers and Java agree about,
  * whatever collations the databases have. Tables without a key come as digests of whole rows with their number.
@@ -45,6 +45,7 @@ public final class ComparedTable {
     private static final Set<Integer> COLLATED = Set.of(25, 1043);
 
     private static final int BPCHAR = 1042;
+    private static final int INET = 869;
     private static final int XML = 142;
 
     private final TableMapping mapping;
@@ -165,6 +166,7 @@ public final class ComparedTable {
         }
         return switch (typeOid) {
             case BPCHAR -> "textin(bpcharout(" + value + "))";
+            case INET -> "textin(inet_out(" + value + "))";
             case XML -> "textin(xml_out(" + value + "))";
             default -> value + "::text";
         };
@@ -263,7 +265,7 @@ public final class ComparedTable {
         String columns = key().stream()
                 .map(column -> mapping.source().quoted() + "." + TableId.quote(column))
                 .collect(Collectors.joining(", "));
-        return "SELECT " + key().stream().map(column -> TableId.quote(column) + "::text").collect(Collectors.joining(", "))
+        return "SELECT " + String.join(", ", source.keyTexts())
                 + " FROM " + source.from(behind) + " ORDER BY " + columns + " OFFSET " + rows + " LIMIT 1";
     }
 }

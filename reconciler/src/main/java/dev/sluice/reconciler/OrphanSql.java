@@ -23,9 +23,18 @@ record OrphanSql(Ends ends, List<String> key, List<String> keyTypes) {
         return key.isEmpty() ? ends.columns() : key;
     }
 
+    private List<String> texts() {
+        return IntStream.range(0, width())
+                .mapToObj(i -> {
+                    String column = "c." + TableId.quote(identity().get(i));
+                    return key.isEmpty() ? column + "::text" : ComparedSide.keyText(column, keyTypes.get(i));
+                })
+                .toList();
+    }
+
     /** The texts that name each of them, in the order of these texts as UTF-8 bytes; those of a child without a key once. */
     String orphans(RowCondition condition) {
-        List<String> texts = identity().stream().map(column -> "c." + TableId.quote(column) + "::text").toList();
+        List<String> texts = texts();
         return "SELECT " + String.join(", ", texts)
                 + "\nFROM " + child(key.isEmpty() ? "" : condition.sql(key, keyTypes))
                 + "\nWHERE " + ends.columns().stream()
@@ -40,13 +49,14 @@ record OrphanSql(Ends ends, List<String> key, List<String> keyTypes) {
      * For rows that are named: the texts that name each, and the texts of the key of the row that it refers to. A row that refers to
      * none is absent.
      */
-    String parents(List<List<String>> rows, List<String> parentKey) {
+    String parents(List<List<String>> rows, ComparedSide parent) {
         List<String> names = IntStream.range(0, width()).mapToObj(i -> "name" + i).toList();
         String named = IntStream.range(0, width())
-                .mapToObj(i -> "c." + TableId.quote(identity().get(i)) + "::text AS " + names.get(i))
+                .mapToObj(i -> texts().get(i) + " AS " + names.get(i))
                 .collect(Collectors.joining(", "));
-        String parents = IntStream.range(0, parentKey.size())
-                .mapToObj(i -> ", p." + TableId.quote(parentKey.get(i)) + "::text AS parent" + i)
+        String parents = IntStream.range(0, parent.key().size())
+                .mapToObj(i -> ", " + ComparedSide.keyText("p." + TableId.quote(parent.key().get(i)), parent.keyTypes().get(i))
+                        + " AS parent" + i)
                 .collect(Collectors.joining());
         RowCondition.Keys asked = new RowCondition.Keys(rows, width());
         // without a key rows are asked for by texts: their own types may have no order, and no index

@@ -7,7 +7,6 @@ import dev.sluice.process.StopSignal;
 import dev.sluice.schemas.TableId;
 import java.time.Duration;
 import java.util.HashMap;
-import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
@@ -93,11 +92,12 @@ final class ReconcileLane {
     private void save() {
         if (saveAt - System.nanoTime() <= 0) {
             saveAt = System.nanoTime() + SAVE_NANOS;
-            stream.position().ifPresent(position -> store.save(progress.verifiedTo(position), touched.size()));
+            stream.position().ifPresent(position -> store.save(progress.verifiedTo(position, stream.readTo()), touched.size()));
             for (TableMapping table : lane.tables()) {
-                List<List<String>> open = store.openKeys(table.source());
-                rows.also(table.source(), open);
-                metrics.open(lane.name(), table.source(), open.size());
+                store.open(table.source()).ifPresent(open -> {
+                    rows.also(table.source(), open.keys());
+                    metrics.open(lane.name(), table.source(), open.rows());
+                });
                 metrics.pending(lane.name(), table.source(), touched.size(table.source()));
             }
         }

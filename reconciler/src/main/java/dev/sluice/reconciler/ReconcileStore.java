@@ -114,17 +114,28 @@ final class ReconcileStore implements AutoCloseable {
         return isKept;
     }
 
-    /** Keys of rows that differed when they were last compared: some of them, those of the earliest look. */
-    List<List<String>> openKeys(TableId source) {
+    /** Rows that differed when they were last compared: how many, and the keys of some, those of the earliest look. */
+    record Open(long rows, List<List<String>> keys) {
+        static final Open NONE = new Open(0, List.of());
+    }
+
+    /** Empty if it cannot be told. */
+    Optional<Open> open(TableId source) {
         if (!open.contains(source)) {
-            return List.of();
+            return Optional.of(Open.NONE);
         }
-        List<List<String>> keys = attempt("sluice.divergence of the target cannot be read", List.of(), target ->
-                DivergenceStore.isThere(target) ? divergences.openKeys(target, source, AGAIN) : List.<List<String>>of());
-        if (keys.isEmpty()) {
+        Optional<Open> found = attempt("sluice.divergence of the target cannot be read", Optional.empty(), target -> {
+            if (!DivergenceStore.isThere(target)) {
+                return Optional.of(Open.NONE);
+            }
+            List<List<String>> keys = divergences.openKeys(target, source, AGAIN);
+            long rows = keys.size() < AGAIN ? keys.size() : divergences.open(target).getOrDefault(source, 0L);
+            return Optional.of(new Open(rows, keys));
+        });
+        if (found.isPresent() && found.get().keys().isEmpty()) {
             open.remove(source);
         }
-        return keys;
+        return found;
     }
 
     // ---- whole tables

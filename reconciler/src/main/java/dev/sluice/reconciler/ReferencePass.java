@@ -228,11 +228,11 @@ final class ReferencePass {
                 return Map.of();
             }
             Map<List<String>, List<List<String>>> parents = new HashMap<>();
-            List<String> key = parent.get().compared().key();
+            ComparedSide referred = parent.get().compared().source();
             int width = source.get().width();
-            try (RowStream joined = new RowStream(table.pair().source(), source.get().parents(rows, key))) {
+            try (RowStream joined = new RowStream(table.pair().source(), source.get().parents(rows, referred))) {
                 while (joined.hasRow()) {
-                    List<String> all = List.copyOf(joined.key(width + key.size()));
+                    List<String> all = List.copyOf(joined.key(width + referred.key().size()));
                     parents.computeIfAbsent(all.subList(0, width), row -> new ArrayList<>()).add(all.subList(width, all.size()));
                     joined.next();
                 }

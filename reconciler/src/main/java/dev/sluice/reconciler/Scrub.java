@@ -45,8 +45,12 @@ final class Scrub implements AutoCloseable {
     private final Deque<ReferencePass> references = new ArrayDeque<>();
     private final List<ReferenceVerification> referencesFound = new ArrayList<>();
 
-    /** The pass that goes on. */
-    private record Current(TablePass pass, StoredDivergences divergences, long began) {}
+    /**
+     * The pass that goes on.
+     *
+     * @param isAnyKnown rows that were in flight before it was cut off are among the touched ones
+     */
+    private record Current(TablePass pass, StoredDivergences divergences, boolean isAnyKnown, long began) {}
 
     Scrub(
             LaneConfig lane,
@@ -111,7 +115,7 @@ final class Scrub implements AutoCloseable {
         TablePass pass = verification.pass(
                 table, divergences, columns -> store.cutOff(table.source(), columns, every, isAnyKnown));
         touched.cleaning(table.source());
-        current = Optional.of(new Current(pass, divergences, System.nanoTime()));
+        current = Optional.of(new Current(pass, divergences, isAnyKnown, System.nanoTime()));
     }
 
     /** Gives the number of rows. */
@@ -129,7 +133,7 @@ final class Scrub implements AutoCloseable {
     private void end(Current ended) throws InterruptedException {
         TablePass pass = ended.pass();
         TableId source = pass.mapping().source();
-        TableVerification found = pass.isResumed() ? pass.result().andInFlight(touched.size(source)) : pass.result();
+        TableVerification found = pass.isResumed() ? resumed(ended) : pass.result();
         long now = System.nanoTime();
         ended.divergences().close();
         current = Optional.empty();
@@ -149,6 +153,21 @@ final class Scrub implements AutoCloseable {
         }
     }
 
+    /** Rows that were in flight before it was cut off count as such until they were compared, and if they differed then. */
+    private TableVerification resumed(Current ended) {
+        TableId source = ended.pass().mapping().source();
+        if (ended.isAnyKnown() && touched.isDirty(source)) {
+            return TableVerification.unknown(source, "which rows were in flight before the pass was cut off is not known any more");
+        }
+        TableVerification found = ended.pass().result().andInFlight(touched.size(source));
+        if (found.isDiverged()) {
+            return found;
+        }
+        return store.open(source)
+                .map(open -> found.andInFlight(open.rows()))
+                .orElse(TableVerification.unknown(source, "sluice.divergence of the target cannot be read"));
+    }
+
     // ---- references
 
     private void step(ReferencePass pass) throws InterruptedException {
@@ -162,7 +181,9 @@ final class Scrub implements AutoCloseable {
         if (references.isEmpty()) {
             TableId child = pass.child().source();
             store.saveReferences(child, referencesFound);
-            metrics.broken(lane.name(), child, referencesFound.stream().mapToLong(ReferenceVerification::broken).sum());
+            if (referencesFound.stream().allMatch(found -> found.unknown().isEmpty() || found.isBroken())) {
+                metrics.broken(lane.name(), child, referencesFound.stream().mapToLong(ReferenceVerification::broken).sum());
+            }
             referencesFound.clear();
         }
     }

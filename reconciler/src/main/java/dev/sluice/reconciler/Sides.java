@@ -24,6 +24,7 @@ record Sides(SnapshotPair pair, TouchLog touches, boolean isAlike, boolean isRow
     /** @throws SQLException if a database cannot be reached */
     static Sides open(PipelineConfig config, LaneConfig lane, TouchLog touches, boolean isRowByRow) throws SQLException {
         SnapshotPair pair = SnapshotPair.open(config, lane);
+        touches.beginAnew();
         try {
             return new Sides(pair, touches, probe(pair.source()).equals(probe(pair.target())), isRowByRow);
         } catch (SQLException e) {

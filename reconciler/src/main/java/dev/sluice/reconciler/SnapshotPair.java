@@ -44,6 +44,7 @@ final class SnapshotPair implements AutoCloseable {
     private long seq;
     private final Map<TopicPartition, Long> offsets = new HashMap<>();
     private SourceSnapshot snapshot;
+    private boolean isStandby;
     private Lsn position;
     private Instant at;
     private OffsetDateTime targetAt;
@@ -110,10 +111,12 @@ final class SnapshotPair implements AutoCloseable {
                 ResultSet row = statement.executeQuery(
                         """
                         SELECT pg_current_snapshot()::text, clock_timestamp(),
-                          (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END)::text""")) {
+                          (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END)::text,
+                          pg_is_in_recovery()""")) {
             row.next();
             snapshot = SourceSnapshot.parse(row.getString(1));
             position = Lsn.parse(row.getString(3));
+            isStandby = row.getBoolean(4);
             at = row.getObject(2, OffsetDateTime.class).toInstant();
         }
         fence = FENCE + UUID.randomUUID();
@@ -188,8 +191,18 @@ final class SnapshotPair implements AutoCloseable {
         return offsets;
     }
 
-    SourceSnapshot snapshot() {
-        return snapshot;
+    /**
+     * Whether the source's snapshot sees a transaction for certain.
+     *
+     * @param xid as for {@link SourceSnapshot#sees}
+     */
+    boolean sees(long xid) {
+        return isStandby ? snapshot.isBehind(xid) : snapshot.sees(xid);
+    }
+
+    /** Whether it may see it; of a standby that is not always known. */
+    boolean maySee(long xid) {
+        return snapshot.sees(xid);
     }
 
     /** The source's, when it was read. */

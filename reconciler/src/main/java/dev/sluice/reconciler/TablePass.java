@@ -185,7 +185,7 @@ final class TablePass {
             }
             table.look(() -> range(table));
         }
-        table.pair().release(); // looking for events takes its time
+        table.pair().release(); // what follows asks neither database, and may take a while
         desk.handOn();
         if (isThrough && (inFlight.isEmpty() || looks >= LOOKS)) {
             end();
@@ -206,9 +206,9 @@ final class TablePass {
 
     private void end() {
         isDone = true;
-        // what the comparison may not have seen closes no divergence
-        if (inFlight.isEmpty() && tested.unseen().isEmpty()) {
-            divergences.end(new TableComparison(mapping.source(), mapping.target(), rows, targetRows, confirmed - resumedConfirmed, 0, 0,
+        // what the comparison may not have seen closes no divergence, nor what was found before it was cut off and may not be stored
+        if (inFlight.isEmpty() && tested.unseen().isEmpty() && resumedConfirmed == 0) {
+            divergences.end(new TableComparison(mapping.source(), mapping.target(), rows, targetRows, confirmed, 0, 0,
                     List.copyOf(differences), compared.orElseThrow().notCompared()));
         } else {
             divergences.endPartly();

@@ -8,11 +8,9 @@ import dev.sluice.schemas.Headers;
 import dev.sluice.schemas.TableId;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
-import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.BitSet;
-import java.util.Deque;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -87,8 +85,6 @@ final class TouchLog implements AutoCloseable {
     private long begunBehind;
     /** Those behind it that have been read: bit 0 is {@code readTo + 1}. */
     private BitSet ahead = new BitSet();
-    /** Where these stand, by partition, in their order. */
-    private final Map<TopicPartition, Deque<Ahead>> readAhead = new HashMap<>();
     /** A record of a later numbering has been met. */
     private boolean isOver;
     /** Partitions that were not read from their beginning, and the transaction of the first record that was met there. */
@@ -113,9 +109,6 @@ final class TouchLog implements AutoCloseable {
 
     /** Where reading may begin: behind number {@code seq}, at these offsets. */
     record Start(long epoch, long seq, Map<TopicPartition, Long> offsets) {}
-
-    /** A record that was read before others with smaller numbers. */
-    private record Ahead(long seq, long offset) {}
 
     /** It cannot be told what is in flight. */
     static final class Unknown extends Exception {
@@ -180,17 +173,27 @@ final class TouchLog implements AutoCloseable {
         return isFollowing;
     }
 
-    /** Where another log may begin that is to be told of everything that this one has not been; empty if it does not follow. */
+    /** Other servers may answer from now on: what both sides had before, they need not have. */
+    void beginAnew() {
+        isFollowing = false;
+    }
+
+    /** All numbers up to it have been read. */
+    long readTo() {
+        return readTo;
+    }
+
+    /**
+     * Where another log may begin that is to be told of everything behind it, once everything up to it has been read: records that
+     * stand before these offsets may have higher numbers than {@link #readTo}. Empty if it does not follow.
+     */
     Optional<Start> position() {
         if (!isFollowing) {
             return Optional.empty();
         }
         Map<TopicPartition, Long> offsets = new HashMap<>();
-        for (TopicPartition partition : consumer.assignment()) {
-            Deque<Ahead> early = readAhead.getOrDefault(partition, new ArrayDeque<>());
-            offsets.put(partition, early.isEmpty() ? consumer.position(partition) : early.getFirst().offset());
-        }
-        return Optional.of(new Start(epoch, readTo, offsets));
+        consumer.assignment().forEach(partition -> offsets.put(partition, consumer.position(partition)));
+        return Optional.of(new Start(epoch, readTo + ahead.length(), offsets));
     }
 
     /** Goes back until everything before is known to be on both sides. */
@@ -215,7 +218,7 @@ final class TouchLog implements AutoCloseable {
                     partition, one.offsets().getOrDefault(partition, beginnings.get(partition)), Math::min)));
             begin(pair.epoch(), behind, from, beginnings);
             readTo(pair);
-            if (firstXids.values().stream().allMatch(xid -> xid.isEmpty() || pair.snapshot().sees(xid.get()))) {
+            if (firstXids.values().stream().allMatch(xid -> xid.isEmpty() || pair.sees(xid.get()))) {
                 return;
             }
         }
@@ -235,7 +238,6 @@ final class TouchLog implements AutoCloseable {
     private void begin(long numbering, long behind, Map<TopicPartition, Long> from, Map<TopicPartition, Long> beginnings) {
         kept.clear();
         ahead.clear();
-        readAhead.clear();
         markers.clear();
         firstXids.clear();
         isOver = false;
@@ -273,6 +275,7 @@ final class TouchLog implements AutoCloseable {
             if (poll(Duration.ofMillis(100))) {
                 progressAt = System.nanoTime();
             } else if (System.nanoTime() - progressAt > PATIENCE.toNanos()) {
+                isFollowing &= readTo >= pair.seq(); // a number that the target has cannot come any more
                 throw new Unknown("the stream does not get to where the source is: capture is down or far behind");
             }
         }
@@ -294,11 +297,6 @@ final class TouchLog implements AutoCloseable {
         if (run > 0) {
             readTo += run;
             ahead = ahead.get(run, Math.max(run, ahead.length()));
-            readAhead.values().forEach(early -> {
-                while (!early.isEmpty() && early.getFirst().seq() <= readTo) {
-                    early.removeFirst();
-                }
-            });
         }
         if (isOver) {
             throw new Unknown("the lane's numbering begins anew");
@@ -323,11 +321,9 @@ final class TouchLog implements AutoCloseable {
         if (itsEpoch != epoch) {
             return false;
         }
-        TopicPartition partition = new TopicPartition(record.topic(), record.partition());
         long seq = Headers.number(header(record, Headers.SEQ).orElse(null));
         if (seq > readTo) {
             ahead.set(Math.toIntExact(seq - readTo - 1));
-            readAhead.computeIfAbsent(partition, p -> new ArrayDeque<>()).addLast(new Ahead(seq, record.offset()));
         }
         if (isControl && ControlRecord.fromJson(record.value()) instanceof ControlRecord.Marker marker
                 && marker.content().startsWith(SnapshotPair.FENCE)) {
@@ -336,6 +332,7 @@ final class TouchLog implements AutoCloseable {
         if (table != null) {
             long xid = Headers.number(header(record, Headers.XID).orElse(null));
             String oldKey = header(record, Headers.OLD_KEY).map(TouchLog::text).orElse("");
+            TopicPartition partition = new TopicPartition(record.topic(), record.partition());
             firstXids.computeIfPresent(partition, (p, first) -> first.isPresent() ? first : Optional.of(xid));
             Touch touch = new Touch(seq, xid, table, record.key() == null ? "" : text(record.key()), oldKey);
             kept.add(touch);
@@ -352,8 +349,8 @@ final class TouchLog implements AutoCloseable {
         List<Touch> rest = new ArrayList<>();
         for (Touch touch : kept) {
             boolean isApplied = touch.seq() <= pair.seq();
-            boolean isVisible = pair.snapshot().sees(touch.xid());
-            if (isApplied != isVisible) {
+            boolean isVisible = pair.sees(touch.xid());
+            if (isApplied ? !isVisible : pair.maySee(touch.xid())) {
                 inFlight.add(touch);
             }
             if (!isApplied || !isVisible) {

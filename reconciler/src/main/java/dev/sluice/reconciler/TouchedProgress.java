@@ -23,8 +23,11 @@ final class TouchedProgress {
         this.keys = keys;
     }
 
-    /** @param position where the stream is being read now */
-    Optional<TouchLog.Start> verifiedTo(TouchLog.Start position) {
+    /**
+     * @param position where the stream is being read now
+     * @param readTo all numbers up to it have been read
+     */
+    Optional<TouchLog.Start> verifiedTo(TouchLog.Start position, long readTo) {
         if (!reached.isEmpty() && reached.getLast().epoch() != position.epoch()) {
             reached.clear();
             verified = Optional.empty();
@@ -32,7 +35,7 @@ final class TouchedProgress {
         if (reached.size() < MOST) {
             reached.addLast(position);
         }
-        long first = keys.firstPending();
+        long first = Math.min(keys.firstPending(), readTo + 1);
         while (!reached.isEmpty() && reached.getFirst().seq() < first) {
             verified = Optional.of(reached.removeFirst());
         }

@@ -66,6 +66,22 @@ class StandbySourceIT {
             assertThat(sluice.out()).contains("DIVERGED (2 confirmed)", "differs: id=1000 in v", "differs: id=4000 in v");
             pipeline.onTarget("UPDATE item SET v = id + (id <= 3000)::int WHERE id IN (1000, 4000)");
             assertThat(sluice.run(pipeline, "verify")).as(sluice.printed()).isZero();
+
+            // one that the standby has seen begin, and not end, while a later one has ended
+            try (Connection open = pipeline.connectSource();
+                    Statement statement = open.createStatement()) {
+                open.setAutoCommit(false);
+                statement.execute("UPDATE item SET v = v + 1 WHERE id = 5000");
+                pipeline.onSource("UPDATE item SET v = v + 1 WHERE id = 5001");
+                awaitReplayed(pipeline);
+                execute("SELECT pg_wal_replay_pause()");
+                open.commit();
+            }
+            pipeline.awaitCaughtUp();
+            assertThat(sluice.run(pipeline, "verify")).as(sluice.printed()).isEqualTo(Stop.UNKNOWN.exitCode());
+            execute("SELECT pg_wal_replay_resume()");
+            awaitReplayed(pipeline);
+            assertThat(sluice.run(pipeline, "verify")).as(sluice.printed()).isZero();
             pipeline.assertEqual();
         }
     }

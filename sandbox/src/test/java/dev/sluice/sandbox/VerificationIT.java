@@ -165,16 +165,18 @@ class VerificationIT {
 
     @Test
     void keysThatTheServersOrderDifferentlyAreComparedForCertain() throws Exception {
-        try (Pipeline pipeline = Pipeline.on(servers, "ordered").carrying("word", "mixed")) {
+        try (Pipeline pipeline = Pipeline.on(servers, "ordered").carrying("word", "mixed", "spelt")) {
             String rows = "INSERT INTO word SELECT (ARRAY['a', 'B', '-c', 'Ä', '_d'])[n % 5 + 1] || n, n FROM generate_series(1, 4000) AS n;"
                     + " INSERT INTO mixed SELECT n % 7, 'k' || n, n FROM generate_series(1, 4000) AS n";
             String schema = "CREATE TABLE word (k text COLLATE \"%s\" PRIMARY KEY, v int); CREATE TABLE mixed (a int, b varchar(9), v int, PRIMARY KEY (a, b))";
             pipeline.onSource(schema.formatted("C"));
             pipeline.onTarget(schema.formatted("unicode"));
+            pipeline.onBoth("CREATE TABLE spelt (c char(5), i inet, b bool, v int, PRIMARY KEY (c, i, b))");
             pipeline.startCapture();
-            pipeline.startApply();
+            Child apply = pipeline.startApply();
             pipeline.awaitStreaming();
             pipeline.onSource(rows);
+            pipeline.onSource("INSERT INTO spelt SELECT 'c' || n, '10.0.0.1'::inet + n, n % 2 = 0, n FROM generate_series(1, 99) AS n");
             pipeline.awaitCaughtUp(PATIENCE);
             assertThat(pipeline.askTarget("SELECT 'a' < 'B' COLLATE \"unicode\"")).isEqualTo("t");
             for (int rangeRows : new int[] {700, 3_000}) {
@@ -188,10 +190,19 @@ class VerificationIT {
                     INSERT INTO mixed VALUES (6, 'zz', 1)""");
             Map<String, List<String>> planted = Map.of(
                     "word", List.of("missing in the target: k=B1", "extra in the target: k=b1", "differs: k=_d4 in v"),
-                    "mixed", List.of("missing in the target: a=3, b=k4000", "extra in the target: a=6, b=zz"));
+                    "mixed", List.of("missing in the target: a=3, b=k4000", "extra in the target: a=6, b=zz"),
+                    "spelt", List.of());
             for (int rangeRows : new int[] {700, 3_000}) {
                 requireFound(planted, verify(pipeline, rangeRows));
             }
+
+            // keys that a cast to text prints otherwise than the stream does: those in flight are left out all the same
+            apply.kill();
+            pipeline.onTarget("UPDATE spelt SET v = 0 WHERE c = 'c50'");
+            pipeline.onSource("UPDATE spelt SET v = v + 1 WHERE v <= 10");
+            TableVerification spelt = verify(pipeline).get(2);
+            assertThat(spelt.confirmed()).as(spelt.toString()).isEqualTo(1);
+            assertThat(spelt.inFlight()).isEqualTo(10);
         }
     }
 

@@ -9,10 +9,11 @@ import java.util.stream.Collectors;
  *
  * <p>Source: PostgreSQL 18 manual, 9.28.3 "Transaction ID and Snapshot Information Functions" ({@code pg_snapshot}).
  *
+ * @param xmin the first transaction that had not ended, 64 bits
  * @param xmax the first transaction that had not begun, 64 bits
  * @param running those below it that had not ended
  */
-public record SourceSnapshot(long xmax, Set<Long> running) {
+public record SourceSnapshot(long xmin, long xmax, Set<Long> running) {
     private static final long EPOCH = 1L << 32;
 
     /**
@@ -31,7 +32,7 @@ public record SourceSnapshot(long xmax, Set<Long> running) {
                 running.add(Long.parseUnsignedLong(xid));
             }
         }
-        return new SourceSnapshot(Long.parseUnsignedLong(parts[1]), running);
+        return new SourceSnapshot(Long.parseUnsignedLong(parts[0]), Long.parseUnsignedLong(parts[1]), running);
     }
 
     /**
@@ -42,6 +43,16 @@ public record SourceSnapshot(long xmax, Set<Long> running) {
     public boolean sees(long xid) {
         long full = full(xid);
         return full < xmax && !running.contains(full);
+    }
+
+    /**
+     * Whether the transaction and all before it had ended. A standby's snapshot does not name those that were running (they stand
+     * among the subtransactions, which {@code pg_current_snapshot} leaves out), so this is all that it tells for certain.
+     *
+     * @param xid as for {@link #sees}
+     */
+    public boolean isBehind(long xid) {
+        return full(xid) < xmin;
     }
 
     /** Those that were running, 32 bits. */

@@ -17,6 +17,8 @@ class SourceSnapshotTest {
         assertThat(snapshot.sees(100)).isFalse();
         assertThat(snapshot.sees(105)).isFalse();
         assertThat(snapshot.sees(110)).isFalse();
+        assertThat(snapshot.isBehind(99)).isTrue();
+        assertThat(snapshot.isBehind(101)).isFalse();
     }
 
     @Test
