@@ -45,6 +45,7 @@ public final class ComparedTable {
     private static final Set<Integer> COLLATED = Set.of(25, 1043);
 
     private static final int BPCHAR = 1042;
+    private static final int BIT = 1560;
     private static final int INET = 869;
     private static final int XML = 142;
 
@@ -87,13 +88,22 @@ public final class ComparedTable {
 
     /** @param readsAll expressions of the mapping may read any of its columns */
     private static ComparedSide side(TableId table, TableShape shape, List<String> key, List<Value> values, boolean readsAll) {
-        List<String> types = key.stream().map(column -> shape.column(column).orElseThrow().type()).toList();
+        List<String> types = key.stream().map(column -> unmodified(shape.column(column).orElseThrow())).toList();
         Set<String> read = new TreeSet<>(key);
         values.forEach(value -> value.column().ifPresent(read::add));
         if (readsAll) {
             shape.columns().forEach(column -> read.add(column.name()));
         }
         return new ComparedSide(table, key, types, List.copyOf(values), List.copyOf(read));
+    }
+
+    /** A cast to {@code numeric(10,2)} or {@code varchar(5)} would make another key of one that does not fit. */
+    private static String unmodified(Column column) {
+        return switch (column.typeOid()) {
+            case BPCHAR -> "bpchar";
+            case BIT -> "\"bit\"";
+            default -> column.type().replaceAll("\\(-?\\d+(,-?\\d+)?\\)", "");
+        };
     }
 
     private void addColumn(Column column, TableShape target) {

@@ -38,8 +38,8 @@ final class PairedTable {
     /** Rows that are asked for in one statement. */
     static final int KEYS_AT_ONCE = 5_000;
 
-    /** lock_not_available, and serialization_failure: a standby whose replay was in the way */
-    private static final Set<String> PASSING = Set.of("55P03", "40001");
+    /** lock_not_available, deadlock_detected, and serialization_failure: a standby whose replay was in the way */
+    private static final Set<String> PASSING = Set.of("55P03", "40P01", "40001");
 
     private final PipelineConfig config;
     private final LaneConfig lane;
@@ -228,7 +228,13 @@ final class PairedTable {
         if (leftOut.isEmpty()) {
             return new Digests(all, all);
         }
-        return new Digests(all, all.less(Digest.read(side, sql.apply(new RowCondition.Both(rows, keys(leftOut))))));
+        Digest atRest = all;
+        List<List<String>> keys = List.copyOf(leftOut);
+        for (int i = 0; i < keys.size(); i += KEYS_AT_ONCE) {
+            RowCondition some = keys(keys.subList(i, Math.min(keys.size(), i + KEYS_AT_ONCE)));
+            atRest = atRest.less(Digest.read(side, sql.apply(new RowCondition.Both(rows, some))));
+        }
+        return new Digests(all, atRest);
     }
 
     /** Row by row. */

@@ -135,6 +135,7 @@ final class Scrub implements AutoCloseable {
         TableId source = pass.mapping().source();
         TableVerification found = pass.isResumed() ? resumed(ended) : pass.result();
         long now = System.nanoTime();
+        ended.divergences().trouble().ifPresent(trouble -> log.warn("lane {}: {}: {}", lane.name(), source, trouble));
         ended.divergences().close();
         current = Optional.empty();
         say(source.toString(), found.verdict(), found.isInSync(), found.headline());

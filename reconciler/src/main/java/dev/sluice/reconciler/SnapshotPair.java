@@ -42,6 +42,7 @@ final class SnapshotPair implements AutoCloseable {
     private final String lane;
     private long epoch;
     private long seq;
+    private boolean isBeyond;
     private final Map<TopicPartition, Long> offsets = new HashMap<>();
     private SourceSnapshot snapshot;
     private boolean isStandby;
@@ -149,13 +150,14 @@ final class SnapshotPair implements AutoCloseable {
     private void readProgress() throws SQLException {
         offsets.clear();
         try (PreparedStatement query = target.prepareStatement(
-                "SELECT now(), p.epoch, p.seq FROM (SELECT) AS one LEFT JOIN sluice.progress AS p ON p.lane = ?")) {
+                "SELECT now(), p.epoch, p.seq, p.is_beyond FROM (SELECT) AS one LEFT JOIN sluice.progress AS p ON p.lane = ?")) {
             query.setString(1, lane);
             try (ResultSet row = query.executeQuery()) {
                 row.next();
                 targetAt = row.getObject(1, OffsetDateTime.class);
                 epoch = row.getLong(2);
                 seq = row.getLong(3);
+                isBeyond = row.getBoolean(4);
             }
         }
         try (PreparedStatement query = target.prepareStatement(
@@ -184,6 +186,11 @@ final class SnapshotPair implements AutoCloseable {
 
     long seq() {
         return seq;
+    }
+
+    /** The target has nothing but what its numbers say; false while a new numbering repeats what it has already. */
+    boolean isBeyond() {
+        return isBeyond;
     }
 
     /** Where to begin reading what the target lacks; partitions that are missing from their beginning. */

@@ -177,6 +177,11 @@ final class StoredDivergences implements Divergences, AutoCloseable {
                 .formatted(Databases.reason(e), cure));
     }
 
+    /** Why nothing more is kept; empty if there is no such reason. */
+    Optional<String> trouble() {
+        return trouble;
+    }
+
     /** What was kept and what not, for a person; nothing if there is nothing to say. */
     List<String> lines() {
         List<String> lines = new ArrayList<>();

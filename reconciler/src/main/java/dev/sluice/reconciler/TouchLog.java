@@ -12,6 +12,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.BitSet;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -73,6 +74,9 @@ final class TouchLog implements AutoCloseable {
             return size() > MARKERS;
         }
     };
+
+    /** Topics of former tables that are not there any more. */
+    private final Set<String> gone = new HashSet<>();
 
     private Optional<Start> start;
     private boolean isFollowing;
@@ -145,9 +149,12 @@ final class TouchLog implements AutoCloseable {
         if (pair.epoch() == 0) {
             throw new Unknown("nothing was ever applied");
         }
+        if (!pair.isBeyond()) {
+            throw new Unknown("the lane's numbering has begun anew, and repeats what the target has");
+        }
         try {
             boolean isOther = pair.epoch() != epoch || pair.seq() < appliedBefore;
-            if (!isFollowing || isOther || !consumer.assignment().containsAll(pair.offsets().keySet())) {
+            if (!isFollowing || isOther || !consumer.assignment().containsAll(offsets(pair).keySet())) {
                 begin(pair);
             }
             readTo(pair);
@@ -262,7 +269,11 @@ final class TouchLog implements AutoCloseable {
         for (String topic : topics) {
             List<PartitionInfo> found = consumer.partitionsFor(topic);
             if (found == null || found.isEmpty()) {
-                throw new Unknown("kafka has no topic " + topic);
+                if (tables.containsKey(topic) || topic.equals(config.topics().control())) {
+                    throw new Unknown("kafka has no topic " + topic);
+                }
+                gone.add(topic);
+                continue;
             }
             found.forEach(info -> partitions.add(new TopicPartition(topic, info.partition())));
         }
@@ -284,7 +295,14 @@ final class TouchLog implements AutoCloseable {
     /** By offsets too: where it began in the midst, numbers do not tell of what comes before the target's. */
     private boolean hasRead(SnapshotPair pair) {
         return readTo >= Math.max(markers.getOrDefault(pair.fence(), Long.MAX_VALUE), pair.seq())
-                && pair.offsets().entrySet().stream().allMatch(to -> consumer.position(to.getKey()) >= to.getValue());
+                && offsets(pair).entrySet().stream().allMatch(to -> consumer.position(to.getKey()) >= to.getValue());
+    }
+
+    /** Without topics of former tables that are gone. */
+    private Map<TopicPartition, Long> offsets(SnapshotPair pair) {
+        Map<TopicPartition, Long> offsets = new HashMap<>(pair.offsets());
+        offsets.keySet().removeIf(partition -> gone.contains(partition.topic()));
+        return offsets;
     }
 
     /** Whether there was something new of the lane. */
@@ -318,6 +336,9 @@ final class TouchLog implements AutoCloseable {
         }
         long itsEpoch = Headers.number(numbering.get());
         isOver |= itsEpoch > epoch;
+        if (itsEpoch < epoch && table != null) {
+            kept.add(touch(record, table, 0)); // if it was applied, the source may not show it yet
+        }
         if (itsEpoch != epoch) {
             return false;
         }
@@ -330,17 +351,21 @@ final class TouchLog implements AutoCloseable {
             markers.put(marker.content(), seq);
         }
         if (table != null) {
-            long xid = Headers.number(header(record, Headers.XID).orElse(null));
-            String oldKey = header(record, Headers.OLD_KEY).map(TouchLog::text).orElse("");
-            TopicPartition partition = new TopicPartition(record.topic(), record.partition());
-            firstXids.computeIfPresent(partition, (p, first) -> first.isPresent() ? first : Optional.of(xid));
-            Touch touch = new Touch(seq, xid, table, record.key() == null ? "" : text(record.key()), oldKey);
+            Touch touch = touch(record, table, seq);
             kept.add(touch);
             if (seq > begunBehind) {
                 listener.touched(touch);
             }
         }
         return true;
+    }
+
+    private Touch touch(ConsumerRecord<byte[], byte[]> record, TableId table, long seq) {
+        long xid = Headers.number(header(record, Headers.XID).orElse(null));
+        TopicPartition partition = new TopicPartition(record.topic(), record.partition());
+        firstXids.computeIfPresent(partition, (p, first) -> first.isPresent() ? first : Optional.of(xid));
+        String oldKey = header(record, Headers.OLD_KEY).map(TouchLog::text).orElse("");
+        return new Touch(seq, xid, table, record.key() == null ? "" : text(record.key()), oldKey);
     }
 
     /** Leaves out what both sides have. */

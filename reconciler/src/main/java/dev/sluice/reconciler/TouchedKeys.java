@@ -3,6 +3,7 @@ package dev.sluice.reconciler;
 import dev.sluice.schemas.TableId;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
@@ -60,8 +61,15 @@ final class TouchedKeys implements TouchLog.Listener {
         span.last = Math.max(span.last, seq);
         size += keys.size() - before;
         if (size > MOST) {
-            forget(table);
+            forget(largest());
         }
+    }
+
+    private TableId largest() {
+        return pending.entrySet().stream()
+                .max(Comparator.comparingInt(keys -> keys.getValue().size()))
+                .orElseThrow()
+                .getKey();
     }
 
     /** Its keys say nothing any more; it is dirty. */

@@ -70,19 +70,44 @@ final class TouchedRows {
     /** @return why nothing can be told of the table now */
     Optional<String> look(TableMapping mapping) throws InterruptedException {
         TableId source = mapping.source();
-        return verification.attempt(mapping, table -> table.look(() -> {
-            InFlight now = table.inFlightInStream();
-            if (now.isWhole(source)) {
-                return;
+        List<Compared> compared = new ArrayList<>();
+        return verification.attempt(mapping, table -> {
+            try {
+                table.look(() -> {
+                    InFlight now = table.inFlightInStream();
+                    if (now.isWhole(source)) {
+                        return;
+                    }
+                    long applied = table.pair().seq();
+                    Map<List<String>, String> due = texts(table, keys.due(source, now, applied, PairedTable.KEYS_AT_ONCE));
+                    Set<List<String>> some = new HashSet<>(due.keySet());
+                    others(table).forEach(some::add);
+                    compared.add(compare(table, due, List.copyOf(some)));
+                    Map<List<String>, String> hot = texts(table, keys.hot(source, HOT, applied, PairedTable.KEYS_AT_ONCE));
+                    table.chase(new HashSet<>(hot.keySet()), atRest -> compared.add(compare(table, hot, atRest)));
+                });
+            } finally {
+                table.pair().release(); // looking for events takes its time
+                compared.forEach(one -> tell(table, one));
             }
-            long applied = table.pair().seq();
-            Map<List<String>, String> due = texts(table, keys.due(source, now, applied, PairedTable.KEYS_AT_ONCE));
-            Set<List<String>> some = new HashSet<>(due.keySet());
-            others(table).forEach(some::add);
-            compare(table, due, List.copyOf(some));
-            Map<List<String>, String> hot = texts(table, keys.hot(source, HOT, applied, PairedTable.KEYS_AT_ONCE));
-            table.chase(new HashSet<>(hot.keySet()), atRest -> compare(table, hot, atRest));
-        }));
+        });
+    }
+
+    /**
+     * What a pair has told of some rows.
+     *
+     * @param shown rows that differ; {@code desk} gives those that it looks into as well
+     * @param json the keys of rows that the stream has touched
+     * @param applied number of the target's last event
+     */
+    private record Compared(
+            EvidenceDesk desk, List<Divergence> shown, List<List<String>> equal, OffsetDateTime at, List<String> json, long applied) {}
+
+    private void tell(PairedTable table, Compared one) {
+        one.desk().handOn();
+        if (found.rows(table, one.shown(), one.equal(), one.at())) {
+            one.json().forEach(key -> keys.verified(table.source(), key, one.applied()));
+        }
     }
 
     private List<List<String>> others(PairedTable table) throws TouchLog.Unknown, PairedTable.Busy {
@@ -109,41 +134,29 @@ final class TouchedRows {
     }
 
     /** @param json the keys of those that the stream has touched */
-    private void compare(PairedTable table, Map<List<String>, String> json, List<List<String>> some) throws SQLException {
-        if (some.isEmpty()) {
-            return;
-        }
+    private Compared compare(PairedTable table, Map<List<String>, String> json, List<List<String>> some) throws SQLException {
         List<Divergence> diverged = new ArrayList<>();
         Set<List<String>> equal = new HashSet<>(some);
         long seed = ThreadLocalRandom.current().nextLong();
-        if (table.rowsIfSame(table.keys(some), Set.of(), seed).isEmpty()) {
+        if (!some.isEmpty() && table.rowsIfSame(table.keys(some), Set.of(), seed).isEmpty()) {
             table.compare(table.keys(some), Set.of(), diverged::add);
             diverged.forEach(one -> equal.remove(one.key()));
         }
-        explained.computeIfAbsent(table.source(), t -> new HashSet<>()).removeAll(equal);
-        boolean isBlind = !table.selfTest().unseen().isEmpty(); // then nothing is known to be equal
-        List<Divergence> shown = withEvidence(table, diverged, json.keySet());
-        if (found.rows(table, shown, isBlind ? List.of() : List.copyOf(equal), table.pair().targetAt())) {
-            some.stream()
-                    .filter(json::containsKey)
-                    .forEach(key -> keys.verified(table.source(), json.get(key), table.pair().seq()));
-        }
-    }
-
-    /** Of each row that the stream has touched, once for as long as it differs. */
-    private List<Divergence> withEvidence(PairedTable table, List<Divergence> diverged, Set<List<String>> touched) throws SQLException {
+        Set<List<String>> known = explained.computeIfAbsent(table.source(), t -> new HashSet<>());
+        known.removeAll(equal);
         List<Divergence> shown = new ArrayList<>();
         EvidenceDesk desk = new EvidenceDesk(config, lane, (divergence, at) -> shown.add(divergence));
-        Set<List<String>> known = explained.get(table.source());
         for (Divergence one : diverged) {
-            if (touched.contains(one.key()) && known.size() < EXPLAINED && known.add(one.key())) {
+            // of each row that the stream has touched, once for as long as it differs
+            if (json.containsKey(one.key()) && known.size() < EXPLAINED && known.add(one.key())) {
                 desk.found(one, table.pair().targetAt());
             } else {
                 shown.add(one);
             }
         }
         desk.look(table.pair(), table.compared());
-        desk.handOn();
-        return shown;
+        boolean isBlind = !table.selfTest().unseen().isEmpty(); // then nothing is known to be equal
+        return new Compared(desk, shown, isBlind ? List.of() : List.copyOf(equal), table.pair().targetAt(),
+                some.stream().filter(json::containsKey).map(json::get).toList(), table.pair().seq());
     }
 }

@@ -102,10 +102,14 @@ final class TouchedStore {
     }
 
     private static void saveOffsets(Connection target, String lane, Map<TopicPartition, Long> offsets) throws SQLException {
+        try (PreparedStatement delete = target.prepareStatement("DELETE FROM sluice.touched_offset WHERE lane = ?")) {
+            delete.setString(1, lane);
+            delete.executeUpdate();
+        }
         try (PreparedStatement save = target.prepareStatement(
                 """
                 INSERT INTO sluice.touched_offset (lane, topic, partition, next_offset) VALUES (?, ?, ?, ?)
-                ON CONFLICT (lane, topic, partition) DO UPDATE SET next_offset = EXCLUDED.next_offset""")) {
+                ON CONFLICT (lane, topic, partition) DO NOTHING""")) {
             for (Map.Entry<TopicPartition, Long> offset : offsets.entrySet()) {
                 save.setString(1, lane);
                 save.setString(2, offset.getKey().topic());
