@@ -81,6 +81,7 @@ class VerificationIT {
             Child apply = pipeline.startApply();
             pipeline.onSource("INSERT INTO item SELECT n, 'n' || n, n / 7.0, n / 3.0, jsonb_build_object('n', n), repeat('x', 3000) FROM generate_series(1, 20000) AS n;"
                     + " UPDATE item SET photo = (SELECT string_agg(md5(n::text), '') FROM generate_series(1, 160000) AS n) WHERE id = 16015;"
+                    + " UPDATE item SET name = '' WHERE id = 16009;"
                     + " INSERT INTO pair SELECT 'k' || n, n, 0 FROM generate_series(1, 2000) AS n");
             pipeline.awaitCaughtUp(PATIENCE);
             List<CompletableFuture<Void>> writers = new ArrayList<>();
@@ -237,6 +238,7 @@ class VerificationIT {
     private void write(Random random) {
         try (Connection source = servers.source().connect("verified_source");
                 Statement statement = source.createStatement()) {
+            statement.execute("SET deadlock_timeout = '20ms'");
             source.setAutoCommit(false);
             while (isWriting.get()) {
                 try {
