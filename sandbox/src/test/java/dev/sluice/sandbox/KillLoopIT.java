@@ -23,7 +23,7 @@ import org.junit.jupiter.api.extension.ExtendWith;
  */
 @ExtendWith(ChildLogs.class)
 class KillLoopIT {
-    private static final int ROUNDS = Intensity.of("sluice.rounds", 20, 400);
+    private static final int ROUNDS = Intensity.of("sluice.rounds", 8, 400);
     private static final Duration PATIENCE = Duration.ofSeconds(90);
 
     /** Places of capture, and how often one may be passed before it kills: per record or per checkpoint. */

@@ -4,13 +4,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import dev.sluice.process.StopSignal;
-import dev.sluice.reconciler.ReconcileCommand;
 import dev.sluice.schemas.Stop;
 import java.time.Duration;
 import java.time.Instant;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -382,41 +378,6 @@ class VerifyCommandIT {
                     "has no column 'custmer_id', which tables[1].references[0].columns names",
                     "has no column 'kode', which tables[1].references[1].key names");
         }
-    }
-
-    @Test
-    void theReconcilerVerifiesTimeAndAgainAndLooksOftenerAtWhatHasDiverged() throws Exception {
-        StopSignal stop = new StopSignal();
-        try (Pipeline pipeline = Pipeline.on(servers, "reconciled").carrying("person")) {
-            pipeline.onBoth("CREATE TABLE person (id int PRIMARY KEY, name text)");
-            pipeline.startCapture();
-            pipeline.startApply();
-            pipeline.awaitStreaming();
-            pipeline.onSource("INSERT INTO person VALUES (1, 'a'), (2, 'b')");
-            pipeline.awaitCaughtUp();
-            CompletableFuture<Stop> reconciler =
-                    CompletableFuture.supplyAsync(() -> ReconcileCommand.run(pipeline.config().verifyingEvery(Duration.ofSeconds(2)), stop));
-
-            awaitVerdict(pipeline, "IN SYNC");
-            pipeline.onTarget("UPDATE person SET name = 'x' WHERE id = 2");
-            awaitVerdict(pipeline, "DIVERGED (1 confirmed)");
-            assertThat(pipeline.askTarget("SELECT key::text FROM sluice.divergence WHERE closed_at IS NULL")).isEqualTo("{2}");
-            assertThat(sluice.run(pipeline, "repair", "--from-divergences", "--execute")).as(sluice.printed()).isZero();
-            awaitVerdict(pipeline, "IN SYNC");
-            assertThat(pipeline.askTarget("SELECT count(*) FROM sluice.divergence WHERE closed_at IS NULL")).isEqualTo("0");
-            stop.request();
-            assertThat(reconciler.get(30, TimeUnit.SECONDS)).isEqualTo(Stop.CLEAN);
-            pipeline.assertEqual();
-        } finally {
-            stop.request();
-        }
-    }
-
-    private static void awaitVerdict(Pipeline pipeline, String verdict) {
-        Await.until("the last verdict is " + verdict, Duration.ofSeconds(60), () -> pipeline
-                        .askTarget("SELECT to_regclass('sluice.verification') IS NOT NULL")
-                        .equals("t")
-                && pipeline.askTarget("SELECT verdict FROM sluice.verification ORDER BY id DESC LIMIT 1").equals(verdict));
     }
 
     private static void awaitHeld(Pipeline pipeline, int tables) {
