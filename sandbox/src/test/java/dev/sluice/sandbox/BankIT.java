@@ -27,8 +27,8 @@ import org.junit.jupiter.api.extension.ExtendWith;
 /** Money moves at the source and never appears or disappears in the target, whoever looks and whoever dies. */
 @ExtendWith(ChildLogs.class)
 class BankIT {
-    private static final Duration OPEN = Duration.ofSeconds(Intensity.of("sluice.seconds", 15, 1_800));
-    private static final int KILLS = Intensity.of("sluice.kills", 3, 40);
+    private static final Duration OPEN = Duration.ofSeconds(Intensity.of("sluice.seconds", 30, 1_800));
+    private static final int KILLS = Intensity.of("sluice.kills", 4, 40);
     private static final Duration PATIENCE = Duration.ofSeconds(90);
     private static final int TELLERS = 8;
     private static final int READERS = 2;

@@ -38,7 +38,7 @@ import org.junit.jupiter.api.extension.ExtendWith;
  */
 @ExtendWith(ChildLogs.class)
 class LivingDatabasesIT {
-    private static final Duration TIME = Duration.ofSeconds(Intensity.of("sluice.seconds", 60, 1_800));
+    private static final Duration TIME = Duration.ofSeconds(Intensity.of("sluice.seconds", 45, 1_800));
     private static final Duration LONGEST_PAUSE = Duration.ofSeconds(Math.min(60, TIME.toSeconds() / 3));
     private static final int ROWS_PER_SECOND = 2_000;
     private static final VerifyConfig BUSY =
