@@ -3,6 +3,7 @@ package dev.sluice.apply;
 import dev.sluice.apply.BatchWriter.NextLarge;
 import dev.sluice.apply.BatchWriter.ReadAgain;
 import dev.sluice.apply.Progress.Position;
+import dev.sluice.catalog.Catalog;
 import dev.sluice.config.LaneConfig;
 import dev.sluice.config.PipelineConfig;
 import dev.sluice.divergence.DivergenceStore;
@@ -16,7 +17,6 @@ import dev.sluice.schemas.Lsn;
 import dev.sluice.schemas.TableId;
 import java.sql.Connection;
 import java.sql.SQLException;
-import java.sql.Statement;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -157,9 +157,7 @@ final class ApplyRun {
 
     /** One lane after the other: of two that make the same schema or table at once the server refuses one. */
     private void createTables() throws SQLException {
-        try (Statement lock = target.createStatement()) {
-            lock.execute("SELECT pg_advisory_xact_lock(hashtextextended('sluice.tables', 0))");
-        }
+        Catalog.waitToMakeTables(target);
         Progress.createTables(target);
         if (!RereadStore.isThere(target)) {
             RereadStore.createTables(target);

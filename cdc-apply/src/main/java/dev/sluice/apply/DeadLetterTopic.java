@@ -165,10 +165,7 @@ final class DeadLetterTopic implements AutoCloseable {
 
     private void openConsumer() {
         if (consumer == null) {
-            Properties settings = KafkaClients.base(config.kafka(), "sluice-apply-letters-" + laneName);
-            settings.put(ConsumerConfig.AUTO_OFFSET_RESET_CONFIG, "none");
-            settings.put(ConsumerConfig.ENABLE_AUTO_COMMIT_CONFIG, "false");
-            settings.put(ConsumerConfig.ALLOW_AUTO_CREATE_TOPICS_CONFIG, "false");
+            Properties settings = KafkaClients.reader(config.kafka(), "sluice-apply-letters-" + laneName);
             settings.put(ConsumerConfig.MAX_POLL_RECORDS_CONFIG, "500");
             settings.put(ConsumerConfig.FETCH_MAX_BYTES_CONFIG, "1048576");
             // what it reads is there; a fetch that waits at the end of the log would hold up the next one

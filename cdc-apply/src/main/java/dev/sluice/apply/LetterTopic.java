@@ -101,10 +101,7 @@ public final class LetterTopic implements AutoCloseable {
      */
     public static LetterTopic open(PipelineConfig config, String topic, OptionalInt partition, long from) {
         LaneConfig lane = lane(config, topic);
-        Properties settings = KafkaClients.base(config.kafka(), "sluice-command");
-        settings.put(ConsumerConfig.AUTO_OFFSET_RESET_CONFIG, "none");
-        settings.put(ConsumerConfig.ENABLE_AUTO_COMMIT_CONFIG, "false");
-        settings.put(ConsumerConfig.ALLOW_AUTO_CREATE_TOPICS_CONFIG, "false");
+        Properties settings = KafkaClients.reader(config.kafka(), "sluice-command");
         settings.put(ConsumerConfig.FETCH_MAX_BYTES_CONFIG, "1048576");
         settings.put(ConsumerConfig.DEFAULT_API_TIMEOUT_MS_CONFIG, Integer.toString(ANSWER_MILLIS));
         KafkaConsumer<byte[], byte[]> consumer =

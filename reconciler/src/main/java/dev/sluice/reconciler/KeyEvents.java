@@ -1,8 +1,5 @@
 package dev.sluice.reconciler;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.sluice.config.KafkaClients;
 import dev.sluice.config.PipelineConfig;
 import dev.sluice.schemas.TableId;
@@ -13,6 +10,7 @@ import java.util.Collection;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Properties;
 import java.util.Set;
 import org.apache.kafka.clients.consumer.CloseOptions;
@@ -35,14 +33,10 @@ record KeyEvents(Map<List<String>, List<KeyEvent>> byKey, String looked) {
     static final int KEPT = 3;
     private static final long BACK = 20_000;
     private static final Duration PATIENCE = Duration.ofSeconds(5);
-    private static final ObjectMapper JSON = new ObjectMapper();
 
     /** @param columns of the keys, in their order */
     static KeyEvents read(PipelineConfig config, TableId table, List<String> columns, Set<List<String>> keys) {
-        Properties settings = KafkaClients.base(config.kafka(), "sluice-verify-events");
-        settings.put(ConsumerConfig.AUTO_OFFSET_RESET_CONFIG, "none");
-        settings.put(ConsumerConfig.ENABLE_AUTO_COMMIT_CONFIG, "false");
-        settings.put(ConsumerConfig.ALLOW_AUTO_CREATE_TOPICS_CONFIG, "false");
+        Properties settings = KafkaClients.reader(config.kafka(), "sluice-verify-events");
         settings.put(ConsumerConfig.DEFAULT_API_TIMEOUT_MS_CONFIG, Long.toString(PATIENCE.toMillis()));
         settings.put(ConsumerConfig.MAX_POLL_RECORDS_CONFIG, "2000");
         try (Reading reading = new Reading(
@@ -103,14 +97,12 @@ record KeyEvents(Map<List<String>, List<KeyEvent>> byKey, String looked) {
                 if (record.key() == null) {
                     note(KeyEvent.of(record), keys);
                 } else {
-                    JsonNode json = JSON.readTree(new String(record.key(), StandardCharsets.UTF_8));
-                    List<String> key = new ArrayList<>();
-                    columns.forEach(column -> key.add(json.path(column).asText()));
-                    if (keys.contains(key)) {
-                        note(KeyEvent.of(record), List.of(key));
+                    Optional<List<String>> key = InFlight.texts(new String(record.key(), StandardCharsets.UTF_8), columns);
+                    if (key.isPresent() && keys.contains(key.get())) {
+                        note(KeyEvent.of(record), List.of(key.get()));
                     }
                 }
-            } catch (JsonProcessingException | IllegalArgumentException e) {
+            } catch (IllegalArgumentException e) {
                 return; // somebody else's record
             }
         }

@@ -11,8 +11,6 @@ import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
-import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.Collection;
 import java.util.HashSet;
 import java.util.List;
@@ -225,9 +223,6 @@ final class PairedTable {
     private Digests digests(Connection side, Function<RowCondition, String> sql, RowCondition rows, Set<List<String>> leftOut)
             throws SQLException {
         Digest all = Digest.read(side, sql.apply(rows));
-        if (leftOut.isEmpty()) {
-            return new Digests(all, all);
-        }
         Digest atRest = all;
         List<List<String>> keys = List.copyOf(leftOut);
         for (int i = 0; i < keys.size(); i += KEYS_AT_ONCE) {
@@ -247,25 +242,7 @@ final class PairedTable {
 
     /** Keys of rows that dead letters hold back. */
     Set<List<String>> parked() throws SQLException {
-        Set<List<String>> keys = new HashSet<>();
-        try (PreparedStatement query = sides.pair().target().prepareStatement(
-                """
-                SELECT key, old_key FROM sluice.dead_letter
-                WHERE lane = ? AND source_schema = ? AND source_table = ? AND state IN ('open', 'behind')""")) {
-            query.setString(1, config.nameInTarget(lane));
-            query.setString(2, source().schema());
-            query.setString(3, source().table());
-            try (ResultSet row = query.executeQuery()) {
-                while (row.next()) {
-                    for (int column = 1; column <= 2; column++) {
-                        if (row.getArray(column) != null) {
-                            keys.add(Arrays.asList((String[]) row.getArray(column).getArray()));
-                        }
-                    }
-                }
-            }
-        }
-        return keys;
+        return ParkedRows.read(sides.pair().target(), config.nameInTarget(lane), source()).keySet();
     }
 
     /**

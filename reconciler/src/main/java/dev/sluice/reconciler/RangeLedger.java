@@ -46,8 +46,8 @@ final class RangeLedger {
         if (Catalog.isThere(target, new TableId("sluice", "verified_range"))) {
             return;
         }
+        Catalog.waitToMakeTables(target);
         try (Statement create = target.createStatement()) {
-            create.execute("SELECT pg_advisory_xact_lock(hashtextextended('sluice.tables', 0))");
             create.execute(
                     """
                     CREATE TABLE IF NOT EXISTS sluice.verified_range (

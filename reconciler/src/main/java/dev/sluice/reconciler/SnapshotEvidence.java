@@ -14,21 +14,17 @@ import dev.sluice.config.VerifyConfig.Evidence;
 import dev.sluice.divergence.Divergence;
 import dev.sluice.divergence.Divergence.Kind;
 import dev.sluice.reconciler.RowWriters.Writer;
-import dev.sluice.schemas.TableId;
 import java.sql.Connection;
-import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Collectors;
-import java.util.stream.Stream;
 
 /**
  * What the two snapshots in which rows differ tell about these rows: their values, the dead letters that hold them back, whether the
@@ -67,7 +63,9 @@ final class SnapshotEvidence {
         List<List<String>> there = keys(found, Kind.MISSING);
         Map<List<String>, String[]> source = answers(pair.source(), table.source(), here, shown(table.source()));
         Map<List<String>, String[]> target = answers(pair.target(), table.target(), there, shown(table.target()));
-        Map<List<String>, Long> letters = tried(pair.target(), this::letters).orElse(Map.of());
+        Map<List<String>, Long> letters = tried(
+                        pair.target(), to -> ParkedRows.read(to, config.nameInTarget(lane), mapping.source()))
+                .orElse(Map.of());
         Optional<RowFilter> filter =
                 tried(pair.source(), from -> RowFilter.read(from, lane, table, here)).orElse(Optional.empty());
         Map<String, String> drifts = tried(pair.source(), from -> drifts()).orElse(Map.of());
@@ -160,29 +158,6 @@ final class SnapshotEvidence {
     }
 
     // ---- causes
-
-    /** The first letter that holds a row back, by the row's keys. */
-    private Map<List<String>, Long> letters(Connection target) throws SQLException {
-        Map<List<String>, Long> letters = new HashMap<>();
-        try (PreparedStatement query = target.prepareStatement(
-                """
-                SELECT id, key, old_key FROM sluice.dead_letter
-                WHERE lane = ? AND source_schema = ? AND source_table = ? AND state IN ('open', 'behind') ORDER BY id""")) {
-            query.setString(1, config.nameInTarget(lane));
-            query.setString(2, mapping.source().schema());
-            query.setString(3, mapping.source().table());
-            try (ResultSet row = query.executeQuery()) {
-                while (row.next()) {
-                    for (int column = 2; column <= 3; column++) {
-                        if (row.getArray(column) != null) {
-                            letters.putIfAbsent(Arrays.asList((String[]) row.getArray(column).getArray()), row.getLong(1));
-                        }
-                    }
-                }
-            }
-        }
-        return letters;
-    }
 
     /** By source column, for those whose types are not the same on both sides. */
     private Map<String, String> drifts() throws SQLException {

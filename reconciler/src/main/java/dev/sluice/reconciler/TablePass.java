@@ -23,9 +23,9 @@ import java.util.stream.Stream;
 /**
  * One way through a table, from its lowest key to its highest, range by range; behind the last range the rows that were in flight.
  *
- * <p>The servers compute a {@link Digest} of each range; where these differ its rows are compared one by one in the same snapshots. A
- * table whose key the servers may order differently, or that has none, is one range. Borders are only where to cut: rows that come or
- * go meanwhile belong to one range or the other.
+ * <p>The servers compute a {@link Digest} of each range; where these differ its rows are compared one by one in the same snapshots.
+ * Where the servers may order keys differently, a row that only one side has in a range is looked up by its key. A table without a
+ * key is one range. Borders are only where to cut: rows that come or go meanwhile belong to one range or the other.
  *
  * <p>Threads: one at a time.
  */

@@ -130,10 +130,7 @@ final class TouchLog implements AutoCloseable {
         this.laneName = Headers.text(lane.name());
         this.listener = listener;
         lane.tables().forEach(table -> tables.put(config.topics().change(table.source()), table.source()));
-        Properties settings = KafkaClients.base(config.kafka(), "sluice-verify-" + lane.name());
-        settings.put(ConsumerConfig.AUTO_OFFSET_RESET_CONFIG, "none");
-        settings.put(ConsumerConfig.ENABLE_AUTO_COMMIT_CONFIG, "false");
-        settings.put(ConsumerConfig.ALLOW_AUTO_CREATE_TOPICS_CONFIG, "false");
+        Properties settings = KafkaClients.reader(config.kafka(), "sluice-verify-" + lane.name());
         settings.put(ConsumerConfig.DEFAULT_API_TIMEOUT_MS_CONFIG, "10000");
         settings.put(ConsumerConfig.MAX_POLL_RECORDS_CONFIG, "2000");
         settings.put(ConsumerConfig.FETCH_MAX_WAIT_MS_CONFIG, "50"); // a fetch that waits would hold up a seek

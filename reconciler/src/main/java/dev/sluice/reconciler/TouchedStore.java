@@ -28,8 +28,8 @@ final class TouchedStore {
         if (Catalog.isThere(target, new TableId("sluice", "touched_offset"))) {
             return;
         }
+        Catalog.waitToMakeTables(target);
         try (Statement create = target.createStatement()) {
-            create.execute("SELECT pg_advisory_xact_lock(hashtextextended('sluice.tables', 0))");
             create.execute(
                     """
                     CREATE TABLE IF NOT EXISTS sluice.touched (

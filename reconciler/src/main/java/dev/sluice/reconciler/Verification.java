@@ -55,10 +55,6 @@ public final class Verification implements AutoCloseable {
         return new Verification(config, lane, TablePass.RANGE_ROWS, false, touches, true);
     }
 
-    public Verification(PipelineConfig config, LaneConfig lane) {
-        this(config, lane, TablePass.RANGE_ROWS, false);
-    }
-
     /**
      * @param rangeRows of a range, at most
      * @param isRowByRow rows are compared one by one also where digests would do

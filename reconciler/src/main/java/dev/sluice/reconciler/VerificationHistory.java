@@ -31,8 +31,8 @@ final class VerificationHistory {
         if (Catalog.isThere(target, new TableId("sluice", "verified_reference"))) {
             return;
         }
+        Catalog.waitToMakeTables(target);
         try (Statement create = target.createStatement()) {
-            create.execute("SELECT pg_advisory_xact_lock(hashtextextended('sluice.tables', 0))");
             create.execute(
                     """
                     CREATE TABLE IF NOT EXISTS sluice.verification (

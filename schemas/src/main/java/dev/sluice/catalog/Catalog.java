@@ -6,6 +6,7 @@ import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.sql.Statement;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.LinkedHashMap;
@@ -97,6 +98,16 @@ public final class Catalog {
                 there.next();
                 return there.getBoolean(1);
             }
+        }
+    }
+
+    /**
+     * To be called before a table of schema {@code sluice} is made, in the same transaction: of two that make the same table at once
+     * the server refuses one.
+     */
+    public static void waitToMakeTables(Connection target) throws SQLException {
+        try (Statement lock = target.createStatement()) {
+            lock.execute("SELECT pg_advisory_xact_lock(hashtextextended('sluice.tables', 0))");
         }
     }
 

@@ -18,4 +18,13 @@ public final class KafkaClients {
         properties.setProperty("client.id", clientId);
         return properties;
     }
+
+    /** Of a consumer that reads where it is told to, commits nothing, and makes no topic by looking for it. */
+    public static Properties reader(KafkaConfig kafka, String clientId) {
+        Properties properties = base(kafka, clientId);
+        properties.setProperty("auto.offset.reset", "none");
+        properties.setProperty("enable.auto.commit", "false");
+        properties.setProperty("allow.auto.create.topics", "false");
+        return properties;
+    }
 }

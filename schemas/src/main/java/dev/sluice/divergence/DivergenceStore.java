@@ -100,8 +100,8 @@ public final class DivergenceStore {
      * other: of two that make the same table the server refuses one.
      */
     public static void createTable(Connection target) throws SQLException {
+        Catalog.waitToMakeTables(target);
         try (Statement create = target.createStatement()) {
-            create.execute("SELECT pg_advisory_xact_lock(hashtextextended('sluice.tables', 0))");
             if (isThere(target)) {
                 complete(target);
                 return;
